@@ -1,0 +1,1 @@
+//! The pure core: vocabulary, policy, windows, prices. No I/O, no async, no clock.

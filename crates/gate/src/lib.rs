@@ -1,0 +1,1 @@
+//! The governance path that all traffic shares: authenticate, decide, reserve, settle.

@@ -1,0 +1,1 @@
+//! Exact accounting: meters, holds, settlement, and the journal that survives a crash.

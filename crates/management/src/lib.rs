@@ -1,0 +1,1 @@
+//! The management API: one folder a resource, one file an operation.

@@ -1,0 +1,1 @@
+//! The tollgate binary: command line, configuration, wiring, workers, lifecycle.

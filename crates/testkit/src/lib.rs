@@ -1,0 +1,1 @@
+//! Test support: scripted upstreams, private databases, fixed clocks. Used by tests only.
