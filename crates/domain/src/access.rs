@@ -1,0 +1,20 @@
+//! Access profiles and the one function that decides.
+//!
+//! [`profile`] is what an administrator writes; [`grant`] is the same, compiled for the data plane; [`evaluate`]
+//! joins them with the caller and the request into a [`Plan`].
+
+mod estimate;
+mod evaluate;
+mod grant;
+mod model_list;
+mod plan;
+pub mod profile;
+mod request;
+mod resolve;
+
+pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned};
+pub use evaluate::evaluate;
+pub use grant::{Copy, ModelMeters, ProviderGrant, Settings};
+pub use model_list::{InvalidModelPattern, ModelList};
+pub use plan::{Candidate, Considered, Need, Outcome, Payer, Plan};
+pub use request::{Endpoint, ModelRequest};

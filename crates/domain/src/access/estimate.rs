@@ -1,0 +1,166 @@
+//! How much a request holds before it is sent.
+
+use super::profile::Reservation;
+use super::request::ModelRequest;
+use crate::catalog::{ModelInfo, Prices};
+use crate::money::Usd;
+
+/// Tokens that a provider adds around a request (roles, separators, tool preambles), for the bound.
+const OVERHEAD_TOKENS: u64 = 64;
+/// Output that is assumed for a model of which nothing is known.
+const DEFAULT_OUTPUT_TOKENS: u64 = 1_024;
+/// Output limit that `bound` writes into a request when the catalog knows none for the model.
+const DEFAULT_OUTPUT_LIMIT: u64 = 4_096;
+
+/// What experience says of one model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LearnedModel {
+    /// Bytes of request body for each input token, in thousandths. At least 1.
+    pub milli_bytes_per_token: u64,
+    /// A high quantile of the output tokens of its answers.
+    pub usual_output_tokens: Option<u64>,
+}
+
+impl Default for LearnedModel {
+    /// Four bytes for each token: English text in JSON.
+    fn default() -> Self {
+        Self {
+            milli_bytes_per_token: 4_000,
+            usual_output_tokens: None,
+        }
+    }
+}
+
+/// Where experience comes from.
+pub trait Learned {
+    /// What is known of `model` at `provider`.
+    fn model(&self, provider: &str, model: &str) -> LearnedModel;
+}
+
+/// No experience at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NothingLearned;
+
+impl Learned for NothingLearned {
+    fn model(&self, _: &str, _: &str) -> LearnedModel {
+        LearnedModel::default()
+    }
+}
+
+/// What one attempt is expected, or bound, to consume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Estimate {
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens of all choices together.
+    pub output_tokens: u64,
+    /// What both cost.
+    pub cost: Usd,
+    /// Pico-dollars that do not depend on the output.
+    pub fixed_picos: i128,
+    /// Pico-dollars for each output token.
+    pub picos_per_output_token: u64,
+    /// Whether the three are upper bounds.
+    pub is_bound: bool,
+    /// The output limit (of one choice) that has to be written into the request, when it names none.
+    pub output_limit_to_send: Option<u64>,
+}
+
+impl Estimate {
+    /// What this request will probably consume, or at most consumes, by mode.
+    pub fn new(
+        mode: Reservation,
+        request: &ModelRequest<'_>,
+        model: Option<&ModelInfo>,
+        learned: LearnedModel,
+    ) -> Self {
+        let (input_tokens, per_choice, output_limit_to_send) = match mode {
+            Reservation::Estimate => {
+                let input = request.input_tokens.unwrap_or_else(|| {
+                    request.body_bytes.saturating_mul(1_000) / learned.milli_bytes_per_token.max(1)
+                        + 1
+                });
+                (input, usual_output(request, model, learned), None)
+            }
+            Reservation::Bound => {
+                // No tokenizer makes more tokens than there are bytes.
+                let input = request
+                    .input_tokens
+                    .unwrap_or(request.body_bytes)
+                    .saturating_add(OVERHEAD_TOKENS);
+                let limit = output_limit(model, input);
+                match request.max_output_tokens {
+                    _ if !request.endpoint.has_output() => (input, 0, None),
+                    Some(named) => (input, named, None),
+                    None => (input, limit, Some(limit)),
+                }
+            }
+        };
+        let output_tokens = if request.endpoint.has_output() {
+            per_choice.saturating_mul(request.choices.max(1))
+        } else {
+            0
+        };
+        let prices =
+            model
+                .and_then(|model| model.price.as_ref())
+                .map_or_else(Prices::default, |price| match mode {
+                    Reservation::Estimate => price.base,
+                    Reservation::Bound => price.dearest(),
+                });
+        let (input_price, output_price) = match mode {
+            Reservation::Estimate => (prices.input, prices.output),
+            Reservation::Bound => (prices.dearest_input(), prices.dearest_output()),
+        };
+        let fixed_picos =
+            i128::from(input_tokens) * i128::from(input_price) + i128::from(prices.per_request);
+        let cost = fixed_picos + i128::from(output_tokens) * i128::from(output_price);
+        Self {
+            input_tokens,
+            output_tokens,
+            cost: Usd::from_picos_rounded_up(cost),
+            fixed_picos,
+            picos_per_output_token: output_price,
+            is_bound: mode == Reservation::Bound,
+            output_limit_to_send,
+        }
+    }
+
+    /// Input and output together.
+    pub const fn total_tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// The most output tokens with which this request would cost no more than `amount`; `None` when not even none fit,
+    /// or when output costs nothing.
+    pub fn largest_output_within(&self, amount: Usd) -> Option<u64> {
+        let left = i128::from(amount.nanos()) * crate::money::PICOS_PER_NANO - self.fixed_picos;
+        if left < 0 || self.picos_per_output_token == 0 {
+            return None;
+        }
+        u64::try_from(left / i128::from(self.picos_per_output_token)).ok()
+    }
+}
+
+fn usual_output(
+    request: &ModelRequest<'_>,
+    model: Option<&ModelInfo>,
+    learned: LearnedModel,
+) -> u64 {
+    let usual = learned.usual_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+    let most = model
+        .and_then(|model| model.max_output_tokens)
+        .unwrap_or(u64::MAX);
+    request.max_output_tokens.unwrap_or(usual).min(most)
+}
+
+fn output_limit(model: Option<&ModelInfo>, input: u64) -> u64 {
+    let of_model = model.and_then(|model| model.max_output_tokens);
+    let left_of_context = model
+        .and_then(|model| model.context_window)
+        .map(|window| window.saturating_sub(input).max(1));
+    [of_model, left_of_context]
+        .into_iter()
+        .flatten()
+        .fold(DEFAULT_OUTPUT_LIMIT, u64::min)
+}

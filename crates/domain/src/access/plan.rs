@@ -1,0 +1,92 @@
+//! What [`super::evaluate`] yields.
+
+use std::sync::Arc;
+
+use super::estimate::Estimate;
+use super::grant::{Copy, Settings};
+use crate::catalog::ModelInfo;
+use crate::error::{ErrorKind, GatewayError};
+use crate::ids::VirtualKeyId;
+use crate::limits::Meter;
+use crate::provider::{Provider, ProviderKey};
+
+/// Who is charged.
+#[derive(Debug, Clone)]
+pub enum Payer {
+    /// A holder's copy of a profile.
+    Copy(Arc<Copy>),
+    /// A key without a profile.
+    Key(VirtualKeyId),
+}
+
+/// How much of one meter an attempt needs.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// The meter.
+    pub meter: Arc<Meter>,
+    /// In the meter's unit, at least zero.
+    pub amount: i64,
+}
+
+/// One way to serve the request. The ledger admits the first that has room.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Who is charged.
+    pub payer: Payer,
+    /// Where it goes.
+    pub provider: Arc<Provider>,
+    /// The model as the caller knows it, without the provider.
+    pub model: Arc<str>,
+    /// Credentials to try, best first; empty only for a provider that takes none.
+    pub keys: Vec<Arc<ProviderKey>>,
+    /// What the catalog knows of the model.
+    pub info: Option<Arc<ModelInfo>>,
+    /// What it will consume.
+    pub estimate: Estimate,
+    /// How the payer wants it treated.
+    pub settings: Settings,
+    /// Every limit that has to hold, whichever level it is on; rate before budget, nearest level first.
+    pub needs: Vec<Need>,
+}
+
+/// Why a copy did or did not become a candidate.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It did.
+    Applies,
+    /// It did not.
+    Refuses(ErrorKind, String),
+}
+
+/// One copy (or the key itself) that was looked at.
+#[derive(Debug, Clone)]
+pub struct Considered {
+    /// Who would have paid.
+    pub payer: Payer,
+    /// The provider, when the name resolved to one.
+    pub provider: Option<Arc<Provider>>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// The candidates, in the order in which they pay, or why there are none.
+#[derive(Debug)]
+pub struct Plan {
+    /// First to last.
+    pub candidates: Vec<Candidate>,
+    /// Everything that was looked at.
+    pub considered: Vec<Considered>,
+    /// Set exactly when there is no candidate.
+    pub refusal: Option<GatewayError>,
+}
+
+impl Plan {
+    /// A plan that refuses at once.
+    pub fn refused(error: GatewayError) -> Self {
+        Self {
+            candidates: Vec::new(),
+            considered: Vec::new(),
+            refusal: Some(error),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What an administrator writes: the content of a profile, and of every copy made from it.
+//!
+//! These types are also the stored form (one JSON document a row, the same text that versions keep as their snapshot),
+//! which is why they derive serde; the management API has its own types and converts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::grant::{Copy, ModelMeters, ProviderGrant, Settings};
+use super::model_list::{InvalidModelPattern, ModelList};
+use crate::ids::{
+    BudgetId, CopyId, McpClientId, ProfileId, ProviderConfigId, ProviderKeyId, ToolGroupId, UserId,
+};
+use crate::limits::{Boost, Holder, HolderKind, LimitSet, MeterPlace};
+use crate::provider::ProviderName;
+use crate::time::{Timestamp, Zone};
+
+/// How much a request holds before it is sent.
+#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reservation {
+    /// What it will probably cost; the request is not edited.
+    #[default]
+    Estimate,
+    /// The most it can cost; an output limit is written into it when it has none.
+    Bound,
+}
+
+/// What happens to a model without a known price.
+#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknownPrice {
+    /// It is refused.
+    #[default]
+    Deny,
+    /// It is allowed, and costs nothing.
+    Allow,
+}
+
+/// One provider's part of a profile or key. A provider appears once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProviderConfig {
+    /// Given by the server.
+    pub id: ProviderConfigId,
+    /// Configured or not: it grants nothing until the provider exists.
+    pub provider_name: ProviderName,
+    /// Every model, whatever `allowed_models` says.
+    #[serde(default)]
+    pub all_models_allowed: bool,
+    /// Empty denies all; `*` allows all.
+    #[serde(default)]
+    pub allowed_models: Vec<String>,
+    /// Wins over the two above.
+    #[serde(default)]
+    pub blacklisted_models: Vec<String>,
+    /// The provider's credentials to use; `None` = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_ids: Option<Vec<ProviderKeyId>>,
+    /// Orders providers that offer the same bare model; larger first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Limits on this provider.
+    #[serde(default)]
+    pub limits: LimitSet,
+    /// Limits on single models of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_budgets: Vec<ModelBudget>,
+}
+
+/// Limits on one model of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelBudget {
+    /// As an entry of a model list.
+    pub model: String,
+    /// The limits.
+    pub limits: LimitSet,
+}
+
+/// Whether an override adds or removes a tool.
+#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolAction {
+    /// Grants the tool.
+    Include,
+    /// Takes it away, also from a group or a whole server.
+    Exclude,
+}
+
+/// One tool, granted or taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolOverride {
+    /// The MCP client that has the tool.
+    pub mcp_client_id: McpClientId,
+    /// The tool's name.
+    pub tool_name: String,
+    /// Granted or taken away.
+    pub action: ToolAction,
+}
+
+/// MCP tools that a profile grants.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct McpGrants {
+    /// Groups of tools.
+    #[serde(default)]
+    pub tool_groups: Vec<ToolGroupId>,
+    /// Whole servers, also tools that they get later.
+    #[serde(default)]
+    pub servers: Vec<McpClientId>,
+    /// Single tools.
+    #[serde(default)]
+    pub tool_overrides: Vec<ToolOverride>,
+}
+
+/// What a profile grants and limits. A copy has the same, with line ids of its own.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct ProfileContent {
+    /// In the order in which the administrator wrote them.
+    #[serde(default)]
+    pub provider_configs: Vec<ProviderConfig>,
+    /// Limits on everything.
+    #[serde(default)]
+    pub limits: LimitSet,
+    /// Whether windows follow the calendar of `time_zone`.
+    #[serde(default)]
+    pub calendar_aligned: bool,
+    /// The zone of aligned windows.
+    #[serde(default)]
+    pub time_zone: Zone,
+    /// MCP tools.
+    #[serde(default)]
+    pub mcp: McpGrants,
+    /// How much a request holds.
+    #[serde(default)]
+    pub reservation: Reservation,
+    /// What happens to a model without a price.
+    #[serde(default)]
+    pub on_unknown_price: OnUnknownPrice,
+    /// Records what it would have refused, and refuses nothing.
+    #[serde(default)]
+    pub shadow: bool,
+    /// Percentages of a limit at which to alert, ascending.
+    #[serde(default)]
+    pub alert_thresholds: Vec<u32>,
+    /// Between rotations of managed keys, in nanoseconds; 0 = off.
+    #[serde(default)]
+    pub auto_rotation_interval_ns: i64,
+    /// Whether keys that a holder makes are placed under the profile.
+    #[serde(default)]
+    pub govern_created_keys: bool,
+}
+
+/// An access profile: the template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessProfile {
+    /// Its id.
+    pub id: ProfileId,
+    /// Unique without regard to case.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Hidden from new assignments when not.
+    pub is_active: bool,
+    /// Steps with every change.
+    pub version: i64,
+    /// For finding it.
+    pub tags: Vec<String>,
+    /// What it grants and limits.
+    pub content: ProfileContent,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One holder's copy of a profile, as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserCopy {
+    /// Its id.
+    pub id: CopyId,
+    /// Who holds it.
+    pub user_id: UserId,
+    /// The template.
+    pub parent_profile_id: ProfileId,
+    /// The template's name at the last propagation.
+    pub name: String,
+    /// The template's version that the content is from.
+    pub profile_version: i64,
+    /// Whether it grants anything.
+    pub is_active: bool,
+    /// When it stops granting.
+    pub expires_at: Option<Timestamp>,
+    /// Smaller pays first.
+    pub priority: i64,
+    /// The anchor of its windows.
+    pub assigned_at: Timestamp,
+    /// What it grants and limits, with line ids of its own.
+    pub content: ProfileContent,
+    /// Overrides of its budgets.
+    pub overrides: BTreeMap<BudgetId, Boost>,
+}
+
+impl ProviderConfig {
+    /// Compiles the grant with its meters.
+    ///
+    /// # Errors
+    /// A model pattern that does not compile; writes refuse those, so here it means damaged data.
+    pub fn compile(
+        &self,
+        place: &MeterPlace<'_>,
+        boost: &dyn Fn(BudgetId) -> Option<Boost>,
+    ) -> Result<ProviderGrant, InvalidModelPattern> {
+        let scope = format!("provider:{}", self.provider_name);
+        let model_meters = self
+            .model_budgets
+            .iter()
+            .map(|line| {
+                let scope = format!("provider:{}/model:{}", self.provider_name, line.model);
+                Ok(ModelMeters {
+                    models: ModelList::compile(std::slice::from_ref(&line.model))?,
+                    meters: line.limits.meters(&place.scoped(&scope), boost),
+                })
+            })
+            .collect::<Result<_, InvalidModelPattern>>()?;
+        Ok(ProviderGrant {
+            provider: self.provider_name.clone(),
+            allowed: if self.all_models_allowed {
+                ModelList::all()
+            } else {
+                ModelList::compile(&self.allowed_models)?
+            },
+            blacklisted: ModelList::compile(&self.blacklisted_models)?,
+            key_ids: self.key_ids.clone(),
+            weight: self.weight,
+            meters: self.limits.meters(&place.scoped(&scope), boost),
+            model_meters,
+        })
+    }
+}
+
+impl UserCopy {
+    /// Compiles the copy for the data plane.
+    ///
+    /// # Errors
+    /// As [`ProviderConfig::compile`].
+    pub fn compile(&self) -> Result<Copy, InvalidModelPattern> {
+        let holder = std::sync::Arc::new(Holder {
+            kind: HolderKind::AccessProfile,
+            id: self.id.to_string().into(),
+            name: self.name.as_str().into(),
+        });
+        let content = &self.content;
+        let place = MeterPlace {
+            holder: &holder,
+            scope: "total",
+            anchor: self.assigned_at,
+            aligned_to: content.calendar_aligned.then_some(&content.time_zone),
+        };
+        let boost = |id: BudgetId| self.overrides.get(&id).copied();
+        Ok(Copy {
+            id: self.id,
+            profile_id: self.parent_profile_id,
+            profile_version: self.profile_version,
+            name: self.name.as_str().into(),
+            is_active: self.is_active,
+            expires_at: self.expires_at,
+            priority: self.priority,
+            assigned_at: self.assigned_at,
+            grants: content
+                .provider_configs
+                .iter()
+                .map(|config| config.compile(&place, &boost))
+                .collect::<Result<_, _>>()?,
+            meters: content.limits.meters(&place, &boost),
+            settings: Settings {
+                reservation: content.reservation,
+                on_unknown_price: content.on_unknown_price,
+                shadow: content.shadow,
+            },
+        })
+    }
+}
