@@ -1,0 +1,8 @@
+//! Policy and windows from outside, as the other crates use them.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod composition;
+mod names;
+mod properties;
+mod windows;
+mod world;
