@@ -226,6 +226,9 @@ pub struct FoldBatch {
     pub opened: Vec<OpenHold>,
     /// Holds that were open at its start and no longer are.
     pub closed: Vec<RequestId>,
+    /// Requests that were charged in doubt in the piece and not corrected in it: [`OpenHold::holds`] is what was
+    /// charged, so that a correction finds the counters. They also have a row in `log`.
+    pub in_doubt: Vec<OpenHold>,
 }
 
 /// What the database knows of the ledger; from here the ledger starts.

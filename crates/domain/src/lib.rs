@@ -17,6 +17,7 @@ pub mod ids;
 pub mod limits;
 pub mod live;
 pub mod money;
+pub mod permission;
 pub mod provider;
 pub mod snapshot;
 pub mod time;

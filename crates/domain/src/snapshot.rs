@@ -3,6 +3,7 @@
 //! Normalised: each entity stands once and refers to others by id, so that one change touches one entry. The maps are
 //! persistent, so that a new snapshot shares everything that did not change. `evaluate` joins them per request.
 
+mod change;
 mod entities;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
 
+pub use change::SnapshotChange;
 pub use entities::{
     Group, GroupId, GroupProfile, GroupProfileMode, KeyHolder, KeySecret, ModelLimit, User,
     VirtualKey,
