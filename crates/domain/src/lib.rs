@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod accounting;
+pub mod address;
 pub mod catalog;
 pub mod clock;
 pub mod error;
