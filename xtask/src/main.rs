@@ -7,6 +7,7 @@
     reason = "a task talks to the person who runs it"
 )]
 
+mod catalog;
 mod ci;
 mod prepare;
 mod report;
@@ -21,6 +22,8 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
+    /// Makes the embedded table of model prices from the data inside two PyPI packages.
+    Catalog,
     /// Runs everything a change is judged by; the last line sums what passed.
     Ci,
     /// Installs what the tests need and the machine lacks.
@@ -32,6 +35,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Ci => return ci::run(),
+        Task::Catalog => catalog::run(),
         Task::Prepare => prepare::run(),
         Task::Tidy => tidy::run(),
     };
