@@ -41,6 +41,19 @@ pub enum ServiceTier {
     Priority,
     /// Collected and answered later.
     Batch,
+    /// The fastest that a provider sells, at a price of its own.
+    Fast,
+}
+
+impl ServiceTier {
+    /// Every tier.
+    pub const ALL: [Self; 5] = [
+        Self::Standard,
+        Self::Flex,
+        Self::Priority,
+        Self::Batch,
+        Self::Fast,
+    ];
 }
 
 impl TokenUsage {

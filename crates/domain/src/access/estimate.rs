@@ -106,7 +106,7 @@ impl Estimate {
                 .and_then(|model| model.price.as_ref())
                 .map_or_else(Prices::default, |price| match mode {
                     Reservation::Estimate => price.base,
-                    Reservation::Bound => price.dearest(),
+                    Reservation::Bound => price.dearest_within(input_tokens),
                 });
         let (input_price, output_price) = match mode {
             Reservation::Estimate => (prices.input, prices.output),

@@ -26,30 +26,59 @@ pub struct Prices {
     pub per_request: u64,
 }
 
+/// Prices for some of a model's requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriceTier {
+    /// For requests that this tier served,
+    pub service: ServiceTier,
+    /// and whose input has more tokens than this. The whole request is priced so, not only what is above.
+    pub above: u64,
+    /// The prices.
+    pub prices: Prices,
+}
+
 /// The prices of one model in every tier.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModelPrice {
     /// What holds when no tier applies.
     pub base: Prices,
-    /// Prices for the whole request when its input is larger than so many tokens, ascending.
-    pub above_context: Vec<(u64, Prices)>,
-    /// Prices by service tier; they win over the context tiers.
-    pub service_tiers: Vec<(ServiceTier, Prices)>,
+    /// The exceptions.
+    pub tiers: Vec<PriceTier>,
 }
 
 impl Prices {
-    /// The exact cost, in pico-dollars.
+    /// One price for all input and one for all output.
+    pub const fn flat(input: u64, output: u64) -> Self {
+        Self {
+            input,
+            cache_read: input,
+            cache_write_5m: input,
+            cache_write_1h: input,
+            audio_input: input,
+            output,
+            reasoning: output,
+            audio_output: output,
+            per_request: 0,
+        }
+    }
+
+    /// The exact cost, in pico-dollars. It cannot overflow: nine products of 64-bit numbers fit 128 bits, but for
+    /// absurd ones at the very end of the range, which are held there.
     pub fn picos(&self, usage: &TokenUsage) -> i128 {
-        let part = |tokens: u64, price: u64| i128::from(tokens) * i128::from(price);
-        part(usage.input, self.input)
-            + part(usage.cache_read, self.cache_read)
-            + part(usage.cache_write_5m, self.cache_write_5m)
-            + part(usage.cache_write_1h, self.cache_write_1h)
-            + part(usage.audio_input, self.audio_input)
-            + part(usage.output, self.output)
-            + part(usage.reasoning, self.reasoning)
-            + part(usage.audio_output, self.audio_output)
-            + i128::from(self.per_request)
+        [
+            (usage.input, self.input),
+            (usage.cache_read, self.cache_read),
+            (usage.cache_write_5m, self.cache_write_5m),
+            (usage.cache_write_1h, self.cache_write_1h),
+            (usage.audio_input, self.audio_input),
+            (usage.output, self.output),
+            (usage.reasoning, self.reasoning),
+            (usage.audio_output, self.audio_output),
+            (1, self.per_request),
+        ]
+        .into_iter()
+        .map(|(count, price)| i128::from(count).saturating_mul(i128::from(price)))
+        .fold(0, i128::saturating_add)
     }
 
     /// The dearest input token.
@@ -65,25 +94,48 @@ impl Prices {
     pub fn dearest_output(&self) -> u64 {
         self.output.max(self.reasoning).max(self.audio_output)
     }
+
+    /// The larger of both, kind by kind.
+    #[must_use]
+    pub fn max(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.max(other.input),
+            cache_read: self.cache_read.max(other.cache_read),
+            cache_write_5m: self.cache_write_5m.max(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.max(other.cache_write_1h),
+            audio_input: self.audio_input.max(other.audio_input),
+            output: self.output.max(other.output),
+            reasoning: self.reasoning.max(other.reasoning),
+            audio_output: self.audio_output.max(other.audio_output),
+            per_request: self.per_request.max(other.per_request),
+        }
+    }
 }
 
 impl ModelPrice {
-    /// The prices that hold for this usage, by its own service tier and context size.
+    /// The same prices for every request.
+    pub const fn flat(base: Prices) -> Self {
+        Self {
+            base,
+            tiers: Vec::new(),
+        }
+    }
+
+    /// The prices that hold for this usage, by its own service tier and context size. A service tier without a price
+    /// of its own is charged as the standard one.
     pub fn prices_for(&self, usage: &TokenUsage) -> &Prices {
-        let by_tier = self
-            .service_tiers
-            .iter()
-            .find(|(tier, _)| *tier == usage.tier)
-            .map(|(_, prices)| prices);
-        let context = usage.total_input();
-        let by_context = || {
-            self.above_context
-                .iter()
-                .rev()
-                .find(|(above, _)| context > *above)
-                .map(|(_, prices)| prices)
+        let is_priced = self.tiers.iter().any(|tier| tier.service == usage.tier);
+        let service = if is_priced {
+            usage.tier
+        } else {
+            ServiceTier::Standard
         };
-        by_tier.or_else(by_context).unwrap_or(&self.base)
+        let context = usage.total_input();
+        self.tiers
+            .iter()
+            .filter(|tier| tier.service == service && is_above(context, tier.above))
+            .max_by_key(|tier| tier.above)
+            .map_or(&self.base, |tier| &tier.prices)
     }
 
     /// The cost of a request: the exact sum, rounded up once.
@@ -91,23 +143,17 @@ impl ModelPrice {
         Usd::from_picos_rounded_up(self.prices_for(usage).picos(usage))
     }
 
-    /// The dearest prices that any tier has, kind by kind: nothing this model does can cost more.
-    pub fn dearest(&self) -> Prices {
-        let mut all = vec![&self.base];
-        all.extend(self.above_context.iter().map(|(_, prices)| prices));
-        all.extend(self.service_tiers.iter().map(|(_, prices)| prices));
-        let most =
-            |price: fn(&Prices) -> u64| all.iter().map(|prices| price(prices)).max().unwrap_or(0);
-        Prices {
-            input: most(|prices| prices.input),
-            cache_read: most(|prices| prices.cache_read),
-            cache_write_5m: most(|prices| prices.cache_write_5m),
-            cache_write_1h: most(|prices| prices.cache_write_1h),
-            audio_input: most(|prices| prices.audio_input),
-            output: most(|prices| prices.output),
-            reasoning: most(|prices| prices.reasoning),
-            audio_output: most(|prices| prices.audio_output),
-            per_request: most(|prices| prices.per_request),
-        }
+    /// The dearest prices, kind by kind, that a request can meet whose input has at most so many tokens: nothing this
+    /// model does for it can cost more, whichever tier serves it.
+    pub fn dearest_within(&self, input_tokens: u64) -> Prices {
+        self.tiers
+            .iter()
+            .filter(|tier| is_above(input_tokens, tier.above))
+            .fold(self.base, |dearest, tier| dearest.max(&tier.prices))
     }
+}
+
+/// Zero is no threshold: a request without input is in the tier as well.
+const fn is_above(context: u64, above: u64) -> bool {
+    above == 0 || context > above
 }
