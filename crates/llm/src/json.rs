@@ -1,0 +1,158 @@
+//! Looking into JSON bytes without parsing them into values.
+//!
+//! These scans rely on one fact: inside a JSON string every `"` is written `\"`, so text that a person or a model wrote
+//! can never look like a key of the document around it.
+
+use std::ops::Range;
+
+use memchr::{memchr2, memmem};
+
+/// The index of the quote that ends the string whose first byte after the opening quote is `from`.
+pub(crate) fn string_end(json: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let found = at + memchr2(b'"', b'\\', json.get(at..)?)?;
+        if json[found] == b'"' {
+            return Some(found);
+        }
+        at = found + 2;
+    }
+}
+
+/// Whether arrays and objects nest deeper than `limit`. Runs before the parser, which therefore needs no guard of its
+/// own; says nothing about whether the text is JSON at all.
+pub(crate) fn is_deeper_than(json: &[u8], limit: usize) -> bool {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => match string_end(json, at + 1) {
+                Some(end) => at = end,
+                None => return false,
+            },
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > limit {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Where `part`, a slice of `whole`, lies in it.
+pub(crate) fn span_of(whole: &str, part: &str) -> Range<usize> {
+    let start = part
+        .as_ptr()
+        .addr()
+        .saturating_sub(whole.as_ptr().addr())
+        .min(whole.len());
+    start..(start + part.len()).min(whole.len())
+}
+
+/// The bytes from the value of the last member `key` of the outermost object on, searched from the end, where providers
+/// put what we look for. `quoted_key` includes its quotes. The value may be followed by other members.
+///
+/// A member of an inner object never matches, even when a model was talked into writing one (tool arguments may be
+/// objects): what follows it would close more than one object.
+pub(crate) fn outermost_member<'a>(json: &'a [u8], quoted_key: &str) -> Option<&'a [u8]> {
+    let mut before = json.len();
+    while let Some(found) = memmem::rfind(&json[..before], quoted_key.as_bytes()) {
+        let after_key = skip_whitespace(json, found + quoted_key.len());
+        if json.get(after_key) == Some(&b':') {
+            let value = skip_whitespace(json, after_key + 1);
+            if closes_once(&json[value..]) {
+                return Some(&json[value..]);
+            }
+        }
+        before = found;
+    }
+    None
+}
+
+/// Whether `rest`, which starts inside an object, closes that object, and nothing follows.
+fn closes_once(rest: &[u8]) -> bool {
+    let mut depth = 1_usize;
+    let mut at = 0;
+    while let Some(byte) = rest.get(at) {
+        match byte {
+            b'"' => match string_end(rest, at + 1) {
+                Some(end) => at = end,
+                None => return false,
+            },
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth -= 1;
+                if depth == 0 {
+                    return skip_whitespace(rest, at + 1) == rest.len();
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    false
+}
+
+/// The index of the first byte from `at` on that is no JSON white space.
+pub(crate) fn skip_whitespace(json: &[u8], mut at: usize) -> usize {
+    while matches!(json.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_strings() {
+        assert!(!is_deeper_than(br#"{"a":[1,"[[[[","\"[["]}"#, 2));
+        assert!(is_deeper_than(br#"{"a":[[]]}"#, 2));
+        assert!(!is_deeper_than(br"[[],[],[]]", 2));
+        assert!(!is_deeper_than(br#""[[[["#, 0));
+        assert!(is_deeper_than("[".repeat(10_000_000).as_bytes(), 128));
+    }
+
+    #[test]
+    fn members_of_inner_objects_do_not_count() {
+        let found = |json: &'static str| {
+            outermost_member(json.as_bytes(), "\"usage\"")
+                .map(|rest| std::str::from_utf8(rest).unwrap())
+        };
+        assert_eq!(found(r#"{"usage":{"a":1}}"#), Some(r#"{"a":1}}"#));
+        assert_eq!(
+            found(r#"{"usage" : {"a":1}, "t":"}"}"#),
+            Some(r#"{"a":1}, "t":"}"}"#)
+        );
+        assert_eq!(
+            found(r#"{"usage":1,"content":[{"input":{"usage":2}}]} "#),
+            Some(r#"1,"content":[{"input":{"usage":2}}]} "#)
+        );
+        assert_eq!(found(r#"{"content":"\"usage\":5"}"#), None);
+        assert_eq!(found(r#"{"a":"usage"}"#), None);
+        assert_eq!(found(r#"{"x":{"usage":2}}"#), None);
+        assert_eq!(found(r#"{"usage":"#), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = is_deeper_than(&bytes, 3);
+            let _ = outermost_member(&bytes, "\"usage\"");
+        }
+
+        #[test]
+        fn no_near_json_panics(text in r#"[\[\]{}":,\\ usage]{0,60}"#) {
+            let _ = is_deeper_than(text.as_bytes(), 3);
+            let _ = outermost_member(text.as_bytes(), "\"usage\"");
+        }
+    }
+}

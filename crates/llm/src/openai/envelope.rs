@@ -1,0 +1,412 @@
+//! What a request asks for, read in one pass with borrowed fields.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use tollgate_domain::access::{Endpoint, ModelRequest};
+use tollgate_domain::{ErrorKind, GatewayError};
+
+use super::content::{Findings, Messages, Tools, look_at_input};
+use super::field::{Field, Name, Spelling};
+use crate::json;
+
+/// Longest model name, in bytes.
+pub const MAX_MODEL_BYTES: usize = 512;
+/// Deepest nesting of arrays and objects in a body.
+pub const MAX_DEPTH: usize = 128;
+/// Most choices that one request may ask for.
+pub const MAX_CHOICES: u64 = 128;
+/// Largest output limit that a request may name.
+pub const MAX_OUTPUT_LIMIT: u64 = i32::MAX as u64;
+
+/// The governed part of a chat-completions or embeddings request. It borrows from the body and remembers where the
+/// fields stand, so that [`super::splice`] can change them in place.
+#[derive(Debug, Clone)]
+pub struct Envelope<'a> {
+    /// What kind of work.
+    pub endpoint: Endpoint,
+    /// The model as the caller wrote it, without escapes; 1 to [`MAX_MODEL_BYTES`] bytes, no control characters.
+    pub model: Cow<'a, str>,
+    /// Whether the answer is to be streamed.
+    pub is_stream: bool,
+    /// Whether the client asked to see the usage of a stream.
+    pub wants_usage: bool,
+    /// The output limit that the request names, for one choice. When it names both fields, the larger one: which of
+    /// them a provider follows differs.
+    pub max_output_tokens: Option<u64>,
+    /// How many answers are asked for; 1 to [`MAX_CHOICES`].
+    pub choices: u64,
+    /// The service tier that the request names.
+    pub service_tier: Option<&'a str>,
+    /// What in the request cannot be bounded, when something is: a noun phrase for a message.
+    pub unbounded: Option<&'static str>,
+    pub(super) spans: Spans,
+}
+
+/// Where in the body the spliced fields stand.
+#[derive(Debug, Clone)]
+pub(super) struct Spans {
+    /// Just after the brace that opens the body.
+    pub(super) open: usize,
+    /// The model's value, with its quotes.
+    pub(super) model: Range<usize>,
+    pub(super) usage: UsageSpan,
+    /// The value of `max_tokens`, when that is null.
+    pub(super) null_max_tokens: Option<Range<usize>>,
+    /// The value of `max_completion_tokens`, when that is null.
+    pub(super) null_max_completion_tokens: Option<Range<usize>>,
+}
+
+/// Where the wish to see the usage stands, or would.
+#[derive(Debug, Clone)]
+pub(super) enum UsageSpan {
+    /// There is no `stream_options`.
+    Absent,
+    /// `stream_options` is null: replace that.
+    Null(Range<usize>),
+    /// `stream_options` has no `include_usage`: insert after its brace, with a comma when it has other members.
+    Options { open: usize, is_empty: bool },
+    /// The value of `include_usage`.
+    Value(Range<usize>),
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`], with the field at fault, when the body is not one JSON object in UTF-8, nests
+    /// too deep, has no usable model, or holds a governed field twice, misspelt or with a value of the wrong kind.
+    pub fn parse(endpoint: Endpoint, body: &'a [u8]) -> Result<Self, GatewayError> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            invalid(format!(
+                "the body is not UTF-8 at byte {}; send JSON in UTF-8",
+                error.valid_up_to()
+            ))
+        })?;
+        if json::is_deeper_than(body, MAX_DEPTH) {
+            return Err(invalid(format!(
+                "the body nests arrays and objects deeper than {MAX_DEPTH} levels; flatten it"
+            )));
+        }
+        let mut fault = None;
+        let mut findings = Findings::default();
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let members = deserializer
+            .deserialize_map(Body {
+                fault: &mut fault,
+                findings: &mut findings,
+            })
+            .and_then(|members| deserializer.end().map(|()| members))
+            .map_err(|error| fault.take().unwrap_or_else(|| malformed(&error)))?;
+        Self::judge(endpoint, text, &members, findings)
+    }
+
+    fn judge(
+        endpoint: Endpoint,
+        text: &'a str,
+        members: &Members<'a>,
+        mut findings: Findings,
+    ) -> Result<Self, GatewayError> {
+        let raw_model = members.get(Field::Model).ok_or_else(|| {
+            invalid("`model` is missing; name the model as `provider/model`").with_param("model")
+        })?;
+        let model = model_name(raw_model)?;
+        for field in [Field::Models, Field::Fallbacks] {
+            if members.get_set(field).is_some() {
+                let name = field.name();
+                return Err(invalid(format!(
+                    "`{name}` is not accepted: it would let the provider answer with a model that was not checked; name one `model`"
+                ))
+                .with_param(name));
+            }
+        }
+        let limit = |field: Field| {
+            members
+                .get_set(field)
+                .map(|raw| integer(field, raw, MAX_OUTPUT_LIMIT))
+                .transpose()
+        };
+        let max_output_tokens = limit(Field::MaxTokens)?.max(limit(Field::MaxCompletionTokens)?);
+        let choices = members
+            .get_set(Field::N)
+            .map(|raw| integer(Field::N, raw, MAX_CHOICES))
+            .transpose()?
+            .unwrap_or(1);
+        let is_stream = match members.get_set(Field::Stream) {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                return Err(invalid("`stream` has to be true or false").with_param("stream"));
+            }
+        };
+        let (wants_usage, usage) = stream_options(text, members.get(Field::StreamOptions))?;
+        for (field, reason) in UNBOUNDED {
+            if members.get_set(field).is_some() {
+                findings.add(reason);
+            }
+        }
+        if let Some(input) = members.get(Field::Input) {
+            look_at_input(input, &mut findings);
+        }
+        let null_span = |field: Field| {
+            members
+                .get(field)
+                .filter(|raw| *raw == "null")
+                .map(|raw| json::span_of(text, raw))
+        };
+        Ok(Self {
+            endpoint,
+            model,
+            is_stream: is_stream && endpoint.has_output(),
+            wants_usage,
+            max_output_tokens,
+            choices,
+            service_tier: members.get_set(Field::ServiceTier).and_then(plain_string),
+            unbounded: findings.0,
+            spans: Spans {
+                // The parser has seen an object, so only white space can stand before its brace.
+                open: json::skip_whitespace(text.as_bytes(), 0) + 1,
+                model: json::span_of(text, raw_model),
+                usage,
+                null_max_tokens: null_span(Field::MaxTokens),
+                null_max_completion_tokens: null_span(Field::MaxCompletionTokens),
+            },
+        })
+    }
+
+    /// The facts that policy looks at. `body_bytes` is the size of the body that was parsed.
+    pub fn to_model_request(&self, body_bytes: usize) -> ModelRequest<'_> {
+        ModelRequest {
+            endpoint: self.endpoint,
+            model: &self.model,
+            body_bytes: body_bytes as u64,
+            input_tokens: None,
+            max_output_tokens: self.max_output_tokens,
+            choices: self.choices,
+            unbounded: self.unbounded,
+        }
+    }
+}
+
+/// Fields that make the cost unboundable when they are set.
+const UNBOUNDED: [(Field, &str); 7] = [
+    (Field::WebSearchOptions, "a web search at the provider"),
+    (
+        Field::PreviousResponseId,
+        "a conversation that is stored at the provider",
+    ),
+    (
+        Field::Conversation,
+        "a conversation that is stored at the provider",
+    ),
+    (Field::Prompt, "a prompt that is stored at the provider"),
+    (Field::Plugins, "a plugin that runs at the provider"),
+    (Field::BestOf, "`best_of`, which samples answers unseen"),
+    (
+        Field::NPredict,
+        "`n_predict`, which some providers prefer to `max_tokens`",
+    ),
+];
+
+/// The governed members as they stand in the body.
+struct Members<'a>([Option<&'a str>; Field::COUNT]);
+
+impl<'a> Members<'a> {
+    fn get(&self, field: Field) -> Option<&'a str> {
+        self.0[field as usize]
+    }
+
+    /// The value, unless it is null: that is how clients say "not set".
+    fn get_set(&self, field: Field) -> Option<&'a str> {
+        self.get(field).filter(|raw| *raw != "null")
+    }
+}
+
+/// Collects the members of the outermost object. A refusal that names a field leaves through `fault`, since the parser's
+/// own error type carries only text.
+struct Body<'s> {
+    fault: &'s mut Option<GatewayError>,
+    findings: &'s mut Findings,
+}
+
+impl<'de> Visitor<'de> for Body<'_> {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Members([None; Field::COUNT]);
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            let field = match name.spelling() {
+                Spelling::Exact(field) => field,
+                Spelling::Variant(field) => {
+                    *self.fault = Some(misspelt(field.name(), field.name()));
+                    return Err(A::Error::custom("misspelt"));
+                }
+                Spelling::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if members.get(field).is_some() {
+                *self.fault = Some(repeated(field.name(), field.name()));
+                return Err(A::Error::custom("repeated"));
+            }
+            members.0[field as usize] = Some(match field {
+                Field::Messages => {
+                    map.next_value_seed(Messages(self.findings))?;
+                    ""
+                }
+                Field::Tools => {
+                    map.next_value_seed(Tools(self.findings))?;
+                    ""
+                }
+                _ => map.next_value::<&'de RawValue>()?.get(),
+            });
+        }
+        Ok(members)
+    }
+}
+
+fn model_name(raw: &str) -> Result<Cow<'_, str>, GatewayError> {
+    let refuse = |what: &str| {
+        invalid(format!(
+            "`model` {what}; name the model as `provider/model`"
+        ))
+        .with_param("model")
+    };
+    if !raw.starts_with('"') {
+        return Err(refuse("has to be a string"));
+    }
+    let name = match plain_string(raw) {
+        Some(plain) => Cow::Borrowed(plain),
+        None => Cow::Owned(serde_json::from_str(raw).map_err(|_| refuse("is not valid Unicode"))?),
+    };
+    if name.trim().is_empty() {
+        return Err(refuse("is empty"));
+    }
+    if name.len() > MAX_MODEL_BYTES {
+        return Err(refuse(&format!("is longer than {MAX_MODEL_BYTES} bytes")));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(refuse("holds a control character"));
+    }
+    Ok(name)
+}
+
+/// The text of a JSON string that has no escapes.
+fn plain_string(raw: &str) -> Option<&str> {
+    raw.strip_prefix('"')?
+        .strip_suffix('"')
+        .filter(|text| !text.contains('\\'))
+}
+
+fn integer(field: Field, raw: &str, most: u64) -> Result<u64, GatewayError> {
+    let is_integer = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());
+    raw.parse()
+        .ok()
+        .filter(|value| is_integer && (1..=most).contains(value))
+        .ok_or_else(|| {
+            let name = field.name();
+            invalid(format!("`{name}` has to be an integer from 1 to {most}")).with_param(name)
+        })
+}
+
+fn stream_options(text: &str, raw: Option<&str>) -> Result<(bool, UsageSpan), GatewayError> {
+    const PARAM: &str = "stream_options.include_usage";
+    let Some(raw) = raw else {
+        return Ok((false, UsageSpan::Absent));
+    };
+    let span = json::span_of(text, raw);
+    if raw == "null" {
+        return Ok((false, UsageSpan::Null(span)));
+    }
+    let mut fault = None;
+    let (found, is_empty) = serde_json::Deserializer::from_str(raw)
+        .deserialize_map(StreamOptions { fault: &mut fault })
+        .map_err(|_| {
+            fault.take().unwrap_or_else(|| {
+                invalid("`stream_options` has to be an object or null").with_param("stream_options")
+            })
+        })?;
+    let Some(value) = found else {
+        let open = span.start + 1;
+        return Ok((false, UsageSpan::Options { open, is_empty }));
+    };
+    let wants = match value {
+        "true" => true,
+        "false" | "null" => false,
+        _ => {
+            return Err(
+                invalid("`stream_options.include_usage` has to be true or false").with_param(PARAM),
+            );
+        }
+    };
+    Ok((wants, UsageSpan::Value(json::span_of(text, value))))
+}
+
+/// Finds `include_usage`, and whether there are members at all.
+struct StreamOptions<'s> {
+    fault: &'s mut Option<GatewayError>,
+}
+
+impl<'de> Visitor<'de> for StreamOptions<'_> {
+    type Value = (Option<&'de str>, bool);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        const NAME: &str = "include_usage";
+        let mut found = None;
+        let mut is_empty = true;
+        while let Some(name) = map.next_key::<Name<'de>>()? {
+            is_empty = false;
+            if !name.is_like(NAME) {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            if !name.is_exactly(NAME) {
+                *self.fault = Some(misspelt(NAME, "stream_options.include_usage"));
+                return Err(A::Error::custom("misspelt"));
+            }
+            if found.is_some() {
+                *self.fault = Some(repeated(NAME, "stream_options.include_usage"));
+                return Err(A::Error::custom("repeated"));
+            }
+            found = Some(map.next_value::<&'de RawValue>()?.get());
+        }
+        Ok((found, is_empty))
+    }
+}
+
+fn invalid(message: impl Into<String>) -> GatewayError {
+    GatewayError::new(ErrorKind::InvalidRequest, message)
+}
+
+fn misspelt(name: &str, param: &str) -> GatewayError {
+    invalid(format!(
+        "`{name}` is spelt in another case or with escapes; write it as `{name}`"
+    ))
+    .with_param(param)
+}
+
+fn repeated(name: &str, param: &str) -> GatewayError {
+    invalid(format!("`{name}` appears twice; send it once")).with_param(param)
+}
+
+/// The parser's own words, cut: they may quote the body.
+fn malformed(error: &serde_json::Error) -> GatewayError {
+    let said: String = error.to_string().chars().take(200).collect();
+    if error.is_data() {
+        invalid(format!("the body does not have the expected shape: {said}"))
+    } else {
+        invalid(format!("the body is not valid JSON: {said}"))
+    }
+}

@@ -1,0 +1,231 @@
+//! What to do with each piece of a streamed answer.
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+use tollgate_domain::TokenUsage;
+
+use super::boundary::Boundary;
+use super::event::Event;
+use crate::usage::{UsageCollector, UsageFormat};
+
+/// Largest event that is looked at. The bytes of a larger one pass at once, unread.
+pub const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// What to do with the bytes that have arrived. Sent in this order, they are the provider's bytes, all of them but the
+/// usage event that the client did not ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Send these now.
+    pub now: SmallVec<[Bytes; 2]>,
+    /// When there are any: the answer has ended. Settle, then send these.
+    pub after_settlement: SmallVec<[Bytes; 1]>,
+}
+
+/// How a stream said that it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamEnd {
+    /// With its terminal event: `[DONE]`, `message_stop`, `response.completed`.
+    Done,
+    /// With an error event.
+    Error,
+}
+
+/// What a stream has told so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamSummary {
+    /// The usage that the provider reported.
+    pub usage: Option<TokenUsage>,
+    /// Bytes of text that the model wrote, escapes undone, for our own count.
+    pub text_bytes: u64,
+    /// How the stream ended; `None` when it was cut off, or has no terminal event.
+    pub end: Option<StreamEnd>,
+    /// Whether some choice named the reason why it ended.
+    pub has_finish_reason: bool,
+}
+
+/// Meters one streamed answer.
+///
+/// The chunk that ends an event is passed on as it came, together with all events before it in the same chunk. The
+/// `"usage": null` that some providers put into every event once usage was asked for stays where it is: clients ignore
+/// it, and the bytes stay untouched.
+#[derive(Debug)]
+pub struct StreamMeter {
+    format: UsageFormat,
+    hides_usage: bool,
+    boundary: Boundary,
+    /// The beginning of an event whose end has not arrived.
+    carried: BytesMut,
+    /// The current event is larger than is looked at.
+    is_oversized: bool,
+    /// What became of the last event, when an LF may still belong to it.
+    fate_of_lf: Option<Fate>,
+    usage: UsageCollector,
+    text_bytes: u64,
+    end: Option<StreamEnd>,
+    has_finish_reason: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Send,
+    Drop,
+}
+
+impl StreamMeter {
+    /// A meter for an answer in this format. `hides_usage`: usage was asked for on the provider's side only, so the
+    /// event that has nothing else is taken out.
+    pub fn new(format: UsageFormat, hides_usage: bool) -> Self {
+        Self {
+            format,
+            hides_usage,
+            boundary: Boundary::START,
+            carried: BytesMut::new(),
+            is_oversized: false,
+            fate_of_lf: None,
+            usage: UsageCollector::new(format),
+            text_bytes: 0,
+            end: None,
+            has_finish_reason: false,
+        }
+    }
+
+    /// Takes the next bytes of the answer.
+    pub fn push(&mut self, chunk: &Bytes) -> Step {
+        let mut step = Step::default();
+        let mut at = self.finish_line_break(chunk, &mut step);
+        at = self.finish_carried(chunk, at, &mut step);
+        let mut run = at;
+        while let Some(end) = self.boundary.find(&chunk[at..]) {
+            let next = at + end.len;
+            let had_ended = self.end.is_some();
+            let fate = self.read(&chunk[at..next]);
+            if fate == Fate::Drop || had_ended != self.end.is_some() {
+                // What came before goes where it would have gone without this event.
+                send(chunk.slice(run..at), had_ended, &mut step);
+                if fate == Fate::Send {
+                    send(chunk.slice(at..next), true, &mut step);
+                }
+                run = next;
+            }
+            self.fate_of_lf = end.may_have_lf.then_some(fate);
+            at = next;
+        }
+        send(chunk.slice(run..at), self.end.is_some(), &mut step);
+        self.carry(chunk.slice(at..), &mut step);
+        step
+    }
+
+    /// The answer has no more bytes: takes what is left of an event that nobody ended.
+    pub fn finish(&mut self) -> Step {
+        let mut step = Step::default();
+        let rest = self.carried.split().freeze();
+        if !rest.is_empty() && self.read(&rest) == Fate::Send {
+            send(rest, self.end.is_some(), &mut step);
+        }
+        step
+    }
+
+    /// What is known by now.
+    pub fn summary(&self) -> StreamSummary {
+        StreamSummary {
+            usage: self.usage.usage(),
+            text_bytes: self.text_bytes,
+            end: self.end,
+            has_finish_reason: self.has_finish_reason,
+        }
+    }
+
+    /// The LF of a CRLF that was cut in two shares the fate of its event.
+    fn finish_line_break(&mut self, chunk: &Bytes, step: &mut Step) -> usize {
+        if chunk.is_empty() {
+            return 0;
+        }
+        match self.fate_of_lf.take() {
+            Some(fate) if chunk[0] == b'\n' => {
+                if fate == Fate::Send {
+                    send(chunk.slice(..1), self.end.is_some(), step);
+                }
+                1
+            }
+            _ => 0,
+        }
+    }
+
+    /// Ends the event whose beginning is carried, if it ends in this chunk; returns where the next one starts.
+    fn finish_carried(&mut self, chunk: &Bytes, at: usize, step: &mut Step) -> usize {
+        if self.carried.is_empty() && !self.is_oversized {
+            return at;
+        }
+        let Some(end) = self.boundary.find(&chunk[at..]) else {
+            self.carry(chunk.slice(at..), step);
+            return chunk.len();
+        };
+        let next = at + end.len;
+        let fate = if std::mem::take(&mut self.is_oversized) {
+            send(chunk.slice(at..next), self.end.is_some(), step);
+            Fate::Send
+        } else {
+            self.carried.extend_from_slice(&chunk[at..next]);
+            let event = self.carried.split().freeze();
+            let fate = self.read(&event);
+            if fate == Fate::Send {
+                send(event, self.end.is_some(), step);
+            }
+            fate
+        };
+        self.fate_of_lf = end.may_have_lf.then_some(fate);
+        next
+    }
+
+    /// Keeps the beginning of an event, unless it is too large already.
+    fn carry(&mut self, rest: Bytes, step: &mut Step) {
+        if self.is_oversized {
+            self.text_bytes += rest.len() as u64;
+            send(rest, self.end.is_some(), step);
+        } else if self.carried.len() + rest.len() > MAX_EVENT_BYTES {
+            self.is_oversized = true;
+            let carried = self.carried.split().freeze();
+            self.text_bytes += (carried.len() + rest.len()) as u64;
+            send(carried, self.end.is_some(), step);
+            send(rest, self.end.is_some(), step);
+        } else {
+            self.carried.extend_from_slice(&rest);
+        }
+    }
+
+    /// Learns what an event says, and whether the client gets it.
+    fn read(&mut self, bytes: &[u8]) -> Fate {
+        let event = Event::parse(bytes);
+        if event.data.is_empty() {
+            return Fate::Send;
+        }
+        let mut fate = Fate::Send;
+        if event.has_usage(self.format) {
+            self.usage.read_event(&event.data);
+            if self.hides_usage && event.is_without_choices() {
+                fate = Fate::Drop;
+            }
+        }
+        self.text_bytes += event.text_bytes(self.format);
+        self.has_finish_reason |= event.has_finish_reason();
+        if self.end.is_none() {
+            if event.is_last(self.format) {
+                self.end = Some(StreamEnd::Done);
+            } else if event.is_error() {
+                self.end = Some(StreamEnd::Error);
+            }
+        }
+        fate
+    }
+}
+
+fn send(bytes: Bytes, has_ended: bool, step: &mut Step) {
+    if bytes.is_empty() {
+        return;
+    }
+    if has_ended {
+        step.after_settlement.push(bytes);
+    } else {
+        step.now.push(bytes);
+    }
+}

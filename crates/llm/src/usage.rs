@@ -1,0 +1,123 @@
+//! What an answer says it consumed, made disjoint.
+//!
+//! Every provider counts its own way: cached tokens inside the input or beside it, reasoning inside the output or beside
+//! it, totals that show what no part names. The adapters turn each report into a [`TokenUsage`] whose kinds do not
+//! overlap. A report that cannot be true (a negative or fractional count, nothing at all) is no report: the request is
+//! then charged by our own count, never as zero.
+
+mod anthropic;
+mod count;
+mod gemini;
+mod openai;
+
+use tollgate_domain::TokenUsage;
+use tollgate_domain::provider::ProviderType;
+
+use crate::json;
+
+/// The shape in which a provider reports usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UsageFormat {
+    /// Chat completions, embeddings, responses, and everything compatible.
+    OpenAi,
+    /// Messages.
+    Anthropic,
+    /// generateContent.
+    Gemini,
+}
+
+impl UsageFormat {
+    /// The shape that a provider of this type uses.
+    pub const fn of(provider: ProviderType) -> Self {
+        match provider {
+            ProviderType::OpenAi | ProviderType::Sandbox => Self::OpenAi,
+            ProviderType::Anthropic => Self::Anthropic,
+            ProviderType::Gemini => Self::Gemini,
+        }
+    }
+
+    /// The member that holds the report, with its quotes.
+    pub(crate) const fn quoted_key(self) -> &'static str {
+        match self {
+            Self::OpenAi | Self::Anthropic => "\"usage\"",
+            Self::Gemini => "\"usageMetadata\"",
+        }
+    }
+}
+
+/// The usage that a whole (not streamed) answer reports, if it does. Looks from the end and parses only the report.
+pub fn from_body(format: UsageFormat, body: &[u8]) -> Option<TokenUsage> {
+    let report = json::outermost_member(body, format.quoted_key())?;
+    let mut collector = UsageCollector::new(format);
+    collector.read_report(report);
+    if format == UsageFormat::OpenAi
+        && let Some(tier) = json::outermost_member(body, "\"service_tier\"")
+    {
+        collector.read_tier(tier);
+    }
+    collector.usage()
+}
+
+/// Gathers the usage of a streamed answer, event by event. What comes later wins, field by field where the provider
+/// reports in parts, so that cumulative reports are not added up.
+#[derive(Debug, Clone)]
+pub struct UsageCollector(Reports);
+
+#[derive(Debug, Clone)]
+enum Reports {
+    OpenAi(openai::Collected),
+    Anthropic(anthropic::Collected),
+    Gemini(gemini::Collected),
+}
+
+impl UsageCollector {
+    /// Nothing gathered yet.
+    pub fn new(format: UsageFormat) -> Self {
+        Self(match format {
+            UsageFormat::OpenAi => Reports::OpenAi(openai::Collected::default()),
+            UsageFormat::Anthropic => Reports::Anthropic(anthropic::Collected::default()),
+            UsageFormat::Gemini => Reports::Gemini(gemini::Collected::default()),
+        })
+    }
+
+    /// Takes the data of one event, which is JSON and has the word that names a report somewhere in it.
+    pub fn read_event(&mut self, data: &[u8]) {
+        match &mut self.0 {
+            Reports::OpenAi(collected) => collected.read_event(data),
+            Reports::Anthropic(collected) => collected.read_event(data),
+            Reports::Gemini(collected) => collected.read_event(data),
+        }
+    }
+
+    /// What was reported so far; `None` when nothing was, or nothing that can be true.
+    pub fn usage(&self) -> Option<TokenUsage> {
+        match &self.0 {
+            Reports::OpenAi(collected) => collected.usage(),
+            Reports::Anthropic(collected) => collected.usage(),
+            Reports::Gemini(collected) => collected.usage(),
+        }
+        .filter(|usage| usage.total() > 0)
+    }
+
+    fn read_report(&mut self, report: &[u8]) {
+        match &mut self.0 {
+            Reports::OpenAi(collected) => collected.read_report(report),
+            Reports::Anthropic(collected) => collected.read_report(report),
+            Reports::Gemini(collected) => collected.read_report(report),
+        }
+    }
+
+    fn read_tier(&mut self, tier: &[u8]) {
+        if let Reports::OpenAi(collected) = &mut self.0 {
+            collected.read_tier(tier);
+        }
+    }
+}
+
+/// The first JSON value in `bytes`, whatever follows it.
+fn first_value<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
+    serde_json::Deserializer::from_slice(bytes)
+        .into_iter::<T>()
+        .next()?
+        .ok()
+}
