@@ -4,12 +4,14 @@
 //! The binary brings a table made by `cargo xtask catalog`; an administrator's overrides win over it.
 
 mod embedded;
+mod index;
 mod price;
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 pub use price::{ModelPrice, PriceTier, Prices};
+
+use self::index::{Index, compare_models};
 
 use crate::provider::{Provider, ProviderName, ProviderType};
 
@@ -69,7 +71,7 @@ pub struct Entry {
     pub info: Arc<ModelInfo>,
 }
 
-/// Names of providers under which people know those of the table.
+/// Names of providers under which people know those of the table, in order.
 const ALIASES: [(&str, &str); 21] = [
     ("amazon-bedrock", "bedrock"),
     ("aws", "bedrock"),
@@ -100,8 +102,7 @@ const ALIASES: [(&str, &str); 21] = [
 /// does not have is somebody's own server, and has only the prices that an administrator sets.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    /// Sorted by provider and model.
-    overrides: Arc<[Entry]>,
+    overrides: Arc<Index>,
 }
 
 impl Catalog {
@@ -111,38 +112,28 @@ impl Catalog {
     pub fn with_overrides(
         overrides: impl IntoIterator<Item = (ProviderName, String, ModelInfo)>,
     ) -> Self {
-        let mut entries: Vec<Entry> = overrides
-            .into_iter()
-            .map(|(provider, model, info)| Entry {
-                info: Arc::new(filled_up(
-                    info,
-                    find(embedded::rows(), canonical(provider.as_str()), &model),
-                )),
-                provider: provider.as_str().into(),
-                model: model.into(),
-            })
-            .collect();
-        entries.sort_by(|a, b| compare((&a.provider, &a.model), (&b.provider, &b.model)));
-        // Of two overrides for one model the later one holds.
-        entries.reverse();
-        entries.dedup_by(|a, b| compare((&a.provider, &a.model), (&b.provider, &b.model)).is_eq());
-        entries.reverse();
+        let entry = |(provider, model, info): (ProviderName, String, ModelInfo)| Entry {
+            info: Arc::new(filled_up(info, find_embedded(provider.as_str(), &model))),
+            provider: provider.as_str().into(),
+            model: model.into(),
+        };
         Self {
-            overrides: entries.into(),
+            overrides: Arc::new(Index::new(overrides.into_iter().map(entry).collect())),
         }
     }
 
     /// What is known of `model` (the provider's own name for it), if anything.
     pub fn find(&self, provider: &Provider, model: &str) -> Option<Arc<ModelInfo>> {
-        find(&self.overrides, provider.name.as_str(), model)
-            .or_else(|| find(embedded::rows(), embedded_name(provider), model))
+        self.overrides
+            .find(provider.name.as_str(), model)
+            .or_else(|| find_embedded(embedded_name(provider), model))
             .map(|entry| entry.info.clone())
     }
 
     /// The names of the models of `provider` that the catalog knows, in order.
     pub fn models_of(&self, provider: &Provider) -> Vec<String> {
-        let overridden = of_provider(&self.overrides, provider.name.as_str());
-        let embedded = of_provider(embedded::rows(), embedded_name(provider));
+        let overridden = self.overrides.of_provider(provider.name.as_str());
+        let embedded = embedded::rows().of_provider(canonical(embedded_name(provider)));
         let mut names: Vec<String> = overridden
             .iter()
             .chain(embedded)
@@ -155,16 +146,23 @@ impl Catalog {
 
     /// Every entry that holds: overrides, and the embedded rows that none of them replaces, each in order.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let overrides = self.overrides.entries();
         let is_replaced = |row: &&Entry| {
-            self.overrides.iter().any(|entry| {
+            overrides.iter().any(|entry| {
                 canonical(&entry.provider) == &*row.provider
-                    && compare_models(&entry.model, &row.model).is_eq()
+                    && entry.model.eq_ignore_ascii_case(&row.model)
             })
         };
-        self.overrides
+        let embedded = embedded::rows()
+            .entries()
             .iter()
-            .chain(embedded::rows().iter().filter(move |row| !is_replaced(row)))
+            .filter(move |row| !is_replaced(row));
+        overrides.iter().chain(embedded)
     }
+}
+
+fn find_embedded(provider: &str, model: &str) -> Option<&'static Entry> {
+    embedded::rows().find(canonical(provider), model)
 }
 
 fn embedded_name(provider: &Provider) -> &str {
@@ -172,14 +170,13 @@ fn embedded_name(provider: &Provider) -> &str {
     if provider.kind == ProviderType::Sandbox {
         return embedded::SANDBOX;
     }
-    canonical(provider.name.as_str())
+    provider.name.as_str()
 }
 
 fn canonical(name: &str) -> &str {
     ALIASES
-        .iter()
-        .find(|(alias, _)| *alias == name)
-        .map_or(name, |(_, ours)| ours)
+        .binary_search_by_key(&name, |(alias, _)| alias)
+        .map_or(name, |at| ALIASES[at].1)
 }
 
 fn filled_up(info: ModelInfo, embedded: Option<&Entry>) -> ModelInfo {
@@ -196,29 +193,6 @@ fn filled_up(info: ModelInfo, embedded: Option<&Entry>) -> ModelInfo {
         },
         ..info
     }
-}
-
-/// Binary search without building a lower-case copy of the name: this runs on every request.
-fn find<'a>(entries: &'a [Entry], provider: &str, model: &str) -> Option<&'a Entry> {
-    entries
-        .binary_search_by(|entry| compare((&entry.provider, &entry.model), (provider, model)))
-        .ok()
-        .and_then(|at| entries.get(at))
-}
-
-fn of_provider<'a>(entries: &'a [Entry], provider: &str) -> &'a [Entry] {
-    let start = entries.partition_point(|entry| &*entry.provider < provider);
-    let end = entries.partition_point(|entry| &*entry.provider <= provider);
-    &entries[start..end]
-}
-
-fn compare(a: (&str, &str), b: (&str, &str)) -> Ordering {
-    a.0.cmp(b.0).then_with(|| compare_models(a.1, b.1))
-}
-
-fn compare_models(a: &str, b: &str) -> Ordering {
-    let lower = |byte: u8| byte.to_ascii_lowercase();
-    a.bytes().map(lower).cmp(b.bytes().map(lower))
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{Capabilities, Entry, ModelInfo, ModelPrice, PriceTier, Prices, Provenance, compare};
+use super::index::Index;
+use super::{Capabilities, Entry, ModelInfo, ModelPrice, PriceTier, Prices, Provenance};
 use crate::usage::ServiceTier;
 
 /// The name under which the built-in provider's models stand in the table.
@@ -19,15 +20,14 @@ sandbox\tsandbox-large\tchat\t128000\t16384\tts\tbuilt-in\tin=2000000 out=800000
 sandbox\tsandbox-small\tchat\t128000\t16384\tts\tbuilt-in\tin=100000 out=400000 read=25000
 ";
 
-static ROWS: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+static ROWS: LazyLock<Index> = LazyLock::new(|| {
     let mut rows = parse(TABLE);
     rows.extend(parse(SANDBOX_TABLE));
-    rows.sort_by(|a, b| compare((&a.provider, &a.model), (&b.provider, &b.model)));
-    rows
+    Index::new(rows)
 });
 
-/// All rows, sorted by provider and model.
-pub(super) fn rows() -> &'static [Entry] {
+/// All rows.
+pub(super) fn rows() -> &'static Index {
     &ROWS
 }
 
