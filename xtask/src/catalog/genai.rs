@@ -191,12 +191,9 @@ fn convert(provider: &str, model: &Model, today: &str) -> anyhow::Result<Row> {
         "embedding"
     };
     mode.clone_into(&mut row.mode);
-    // What has neither is paid by the second, the page or the image.
-    if row.base(Unit::Input).is_none() {
-        row.prices.clear();
-    }
-    row.forget_zeros();
     row.forget_absurd();
+    row.forget_zeros();
+    row.forget_halves();
     Ok(row)
 }
 

@@ -142,14 +142,10 @@ fn convert(key: &str, fields: &Fields<'_>) -> anyhow::Result<Option<Row>> {
     if let Some(tiers) = fields.get("tiered_pricing") {
         add_ranges(&mut row, tiers)?;
     }
+    row.forget_absurd();
     if !LOCAL.contains(&row.provider.as_str()) {
         row.forget_zeros();
-    }
-    row.forget_absurd();
-    let has_base = row.base(Unit::Input).is_some() || row.base(Unit::Output).is_some();
-    if !has_base {
-        // Priced by seconds, images or characters; half a price is worse than none.
-        row.prices.clear();
+        row.forget_halves();
     }
     let is_useful = !row.prices.is_empty() || row.context.is_some() || row.max_output.is_some();
     Ok(is_useful.then_some(row))

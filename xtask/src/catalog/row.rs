@@ -116,6 +116,20 @@ impl Row {
         }
     }
 
+    /// Empties a price list that leaves out what the rest is paid for: seconds, images, or the model
+    /// behind a router. Half a price is worse than none.
+    pub(super) fn forget_halves(&mut self) {
+        let is_named = |unit| self.base(unit).is_some();
+        let costs = |unit| self.base(unit).is_some_and(|price| price > 0);
+        let is_whole = match self.mode.as_str() {
+            "chat" | "completion" | "responses" => is_named(Unit::Input) && costs(Unit::Output),
+            _ => is_named(Unit::Input) || costs(Unit::Request),
+        };
+        if !is_whole {
+            self.prices.clear();
+        }
+    }
+
     /// A table where everything is free is a table that does not know; it is emptied.
     pub(super) fn forget_zeros(&mut self) {
         if self
@@ -229,6 +243,34 @@ mod tests {
         row.set(Tier::default(), Unit::Output, price(MOST_PER_TOKEN + 1));
         row.forget_absurd();
         assert!(row.prices.is_empty());
+    }
+
+    #[test]
+    fn half_a_price_is_unknown() {
+        let check = |mode: &str, units: &[Unit]| {
+            let mut row = Row {
+                mode: mode.to_owned(),
+                ..Row::default()
+            };
+            for unit in units {
+                row.set(
+                    Tier::default(),
+                    *unit,
+                    Picos {
+                        value: 1,
+                        is_rounded: false,
+                    },
+                );
+            }
+            row.forget_halves();
+            !row.prices.is_empty()
+        };
+        assert!(check("chat", &[Unit::Input, Unit::Output]));
+        assert!(!check("chat", &[Unit::Input]));
+        assert!(!check("chat", &[Unit::Output]));
+        assert!(check("embedding", &[Unit::Input]));
+        assert!(check("embedding", &[Unit::Request]));
+        assert!(!check("embedding", &[Unit::Output]));
     }
 
     #[test]
