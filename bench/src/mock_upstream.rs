@@ -36,7 +36,10 @@ struct Answers {
     delay: Duration,
 }
 
-#[expect(clippy::disallowed_methods, reason = "no shutdown to wait for: the benchmark ends it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no shutdown to wait for: the benchmark ends it"
+)]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
     let options = parse(env::args().skip(1)).ok_or_else(|| io::Error::other(USAGE))?;
