@@ -11,6 +11,7 @@
 mod json;
 pub mod openai;
 pub mod reply;
+pub mod sandbox;
 pub mod stream;
 pub mod tokens;
 pub mod usage;
