@@ -1,0 +1,57 @@
+//! The layout of the database, forward only, the same steps for both engines.
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::Pools;
+use crate::error::{Result, StorageError};
+
+macro_rules! steps {
+    ($engine:literal: $($number:literal $name:literal,)+) => {
+        vec![$(step(
+            $number,
+            $name,
+            include_str!(concat!("../../migrations/", $engine, "/000", $number, "_", $name, ".sql")),
+        ),)+]
+    };
+}
+
+macro_rules! all_steps {
+    ($engine:literal) => {
+        steps! { $engine:
+            1 "create_basics",
+            2 "create_people",
+            3 "create_providers",
+            4 "create_access_profiles",
+            5 "create_records",
+            6 "create_ledger",
+        }
+    };
+}
+
+pub(super) async fn run(pools: &Pools) -> Result<()> {
+    // The migrator takes PostgreSQL's advisory lock by itself; SQLite's writer waits for the file's lock.
+    match pools {
+        Pools::Sqlite { write, .. } => {
+            Migrator::with_migrations(all_steps!("sqlite"))
+                .run(write)
+                .await
+        }
+        Pools::Postgres { write, .. } => {
+            Migrator::with_migrations(all_steps!("postgres"))
+                .run(write)
+                .await
+        }
+    }
+    .map_err(|error| StorageError::Migration(Box::new(error)))
+}
+
+fn step(number: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration::new(
+        number,
+        name.into(),
+        MigrationType::Simple,
+        sql.into_sql_str(),
+        false,
+    )
+}

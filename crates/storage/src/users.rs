@@ -1,0 +1,198 @@
+//! Users: people, and agents that act as one.
+
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::{RoleId, UserId, VirtualKeyId};
+use tollgate_domain::snapshot::SnapshotChange;
+
+use crate::error::Result;
+use crate::page::{Page, PageRequest};
+use crate::sql::{Row, query};
+use crate::tx::{Db, Tx};
+use crate::{search, totals};
+
+const KIND: &str = "users";
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// For people.
+    pub name: String,
+    /// Unique without regard to case.
+    pub email: String,
+    /// The role on the management API.
+    pub role_id: Option<RoleId>,
+    /// When not, every key of the user is refused.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Which users.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserFilter {
+    /// A part of the name or e-mail address.
+    pub search: Option<String>,
+    /// With this role.
+    pub role: Option<RoleId>,
+}
+
+/// Stores a user, whose instants are both `user.created_at`.
+///
+/// # Errors
+/// [`Constraint::UserEmail`](crate::Constraint::UserEmail) when the address is taken;
+/// [`StorageError::Reference`](crate::StorageError::Reference) when there is no such role.
+pub async fn create(tx: &mut Tx, user: &User) -> Result<()> {
+    let text = search::text(&[&user.name, &user.email]);
+    tx.execute(
+        query(
+            "insert into users (id, name, email, email_key, role_id, is_active, search_text, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+        )
+        .bind_text(user.id)
+        .bind(user.name.as_str())
+        .bind(user.email.as_str())
+        .bind(user.email.to_lowercase())
+        .bind(user.role_id.map(|id| id.0))
+        .bind(user.is_active)
+        .bind(text.as_str())
+        .bind(user.created_at),
+    )
+    .await?;
+    search::index(tx, KIND, &user.id.to_string(), &text).await?;
+    totals::add(tx, KIND, 1).await?;
+    tx.changed(SnapshotChange::User(user.id));
+    Ok(())
+}
+
+/// The user with this id.
+pub async fn find(db: impl Into<Db<'_>>, id: UserId) -> Result<Option<User>> {
+    db.into()
+        .row(
+            query(
+                "select id, name, email, role_id, is_active, created_at, updated_at from users where id = $1",
+            )
+            .bind_text(id),
+        )
+        .await?
+        .map(|row| read(&row))
+        .transpose()
+}
+
+/// The user with this e-mail address, whose case does not matter.
+pub async fn find_by_email(db: impl Into<Db<'_>>, email: &str) -> Result<Option<User>> {
+    db.into()
+        .row(
+            query(
+                "select id, name, email, role_id, is_active, created_at, updated_at from users where email_key = $1",
+            )
+            .bind(email.to_lowercase()),
+        )
+        .await?
+        .map(|row| read(&row))
+        .transpose()
+}
+
+/// The users that `filter` lets through, oldest first.
+pub async fn list(
+    db: impl Into<Db<'_>>,
+    filter: &UserFilter,
+    page: PageRequest,
+) -> Result<Page<User>> {
+    let mut db = db.into();
+    let search = search::plan(&mut db, KIND, filter.search.as_deref()).await?;
+    let mut count = query("select count(*) as amount from users where true");
+    let mut rows = query(
+        "select id, name, email, role_id, is_active, created_at, updated_at from users where true",
+    );
+    for statement in [&mut count, &mut rows] {
+        if let Some(search) = &search {
+            search.push(statement);
+        }
+        if let Some(role) = filter.role {
+            statement.push(" and role_id = ");
+            statement.push_value(role.0);
+        }
+    }
+    rows.push(" order by created_at, id");
+    rows.push_page(page);
+    let total = if search.is_none() && filter.role.is_none() {
+        totals::get(&mut db, KIND).await?
+    } else {
+        db.count(count).await?
+    };
+    let items = db
+        .rows(rows)
+        .await?
+        .iter()
+        .map(read)
+        .collect::<Result<_>>()?;
+    Ok(Page { items, total })
+}
+
+/// Stores a changed user, as of `user.updated_at`. False when there is no such user.
+///
+/// # Errors
+/// As [`create`].
+pub async fn update(tx: &mut Tx, user: &User) -> Result<bool> {
+    let text = search::text(&[&user.name, &user.email]);
+    let changed = tx
+        .execute(
+            query(
+                "update users set name = $2, email = $3, email_key = $4, role_id = $5, is_active = $6,
+                     search_text = $7, updated_at = $8
+                 where id = $1",
+            )
+            .bind_text(user.id)
+            .bind(user.name.as_str())
+            .bind(user.email.as_str())
+            .bind(user.email.to_lowercase())
+            .bind(user.role_id.map(|id| id.0))
+            .bind(user.is_active)
+            .bind(text.as_str())
+            .bind(user.updated_at),
+        )
+        .await?
+        > 0;
+    if changed {
+        search::index(tx, KIND, &user.id.to_string(), &text).await?;
+        tx.changed(SnapshotChange::User(user.id));
+    }
+    Ok(changed)
+}
+
+/// Deletes a user with all copies and keys. False when there is no such user.
+pub async fn delete(tx: &mut Tx, id: UserId) -> Result<bool> {
+    let keys = tx
+        .rows(query("select id from virtual_keys where user_id = $1").bind_text(id))
+        .await?;
+    for row in &keys {
+        let key: VirtualKeyId = row.parse("id")?;
+        crate::virtual_keys::delete(tx, key).await?;
+    }
+    let deleted = tx
+        .execute(query("delete from users where id = $1").bind_text(id))
+        .await?
+        > 0;
+    if deleted {
+        search::remove(tx, KIND, &id.to_string()).await?;
+        totals::add(tx, KIND, -1).await?;
+        tx.changed(SnapshotChange::User(id));
+    }
+    Ok(deleted)
+}
+
+fn read(row: &Row) -> Result<User> {
+    Ok(User {
+        id: row.parse("id")?,
+        name: row.get("name")?,
+        email: row.get("email")?,
+        role_id: row.get::<Option<i64>>("role_id")?.map(RoleId),
+        is_active: row.get("is_active")?,
+        created_at: row.instant("created_at")?,
+        updated_at: row.instant("updated_at")?,
+    })
+}
