@@ -3,6 +3,7 @@
 //! [`profile`] is what an administrator writes; [`grant`] is the same, compiled for the data plane; [`evaluate`]
 //! joins them with the caller and the request into a [`Plan`].
 
+mod decision;
 mod estimate;
 mod evaluate;
 mod grant;
@@ -12,6 +13,10 @@ pub mod profile;
 mod request;
 mod resolve;
 
+pub use decision::{
+    ConsideredView, Decision, EstimateView, Explain, KeyView, MeterView, PayerView, Question,
+    Reason, Subject, UnknownSubject,
+};
 pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned};
 pub use evaluate::evaluate;
 pub use grant::{Copy, ModelMeters, ProviderGrant, Settings};

@@ -26,6 +26,11 @@ pub struct ProviderName(Arc<str>);
 pub struct InvalidProviderName(String);
 
 impl ProviderName {
+    /// What stands in records of requests that never got as far as a provider.
+    pub fn unknown() -> Self {
+        Self("unknown".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -484,27 +484,28 @@ impl Judge<'_> {
                     .flat_map(|grant| grant.meters_for(model)),
             )
         });
-        let meters = grant
+        let is_enforced = !self.source.settings.shadow;
+        let own = grant
             .meters_for(model)
             .chain(self.source.meters)
-            .chain(
-                key_grant
-                    .into_iter()
-                    .flat_map(|grant| grant.meters_for(model)),
-            )
+            .map(|meter| need(meter, estimate, is_enforced));
+        let above = key_grant
+            .into_iter()
+            .flat_map(|grant| grant.meters_for(model))
             .chain(&caller.key.meters)
             .chain(capping)
             .chain(caller.groups.iter().flat_map(|group| &group.meters))
             .chain(model_limits.flat_map(|limit| &limit.meters))
-            .chain(&provider.meters);
-        let mut needs: Vec<Need> = meters.map(|meter| need(meter, estimate)).collect();
+            .chain(&provider.meters)
+            .map(|meter| need(meter, estimate, true));
+        let mut needs: Vec<Need> = own.chain(above).collect();
         // Rates before budgets, and the nearest level first: the order in which a refusal names them.
         needs.sort_by_key(|need| need.meter.id.kind == MeterKind::Money);
         needs
     }
 }
 
-fn need(meter: &Arc<Meter>, estimate: &Estimate) -> Need {
+fn need(meter: &Arc<Meter>, estimate: &Estimate, is_enforced: bool) -> Need {
     let amount = match meter.id.kind {
         MeterKind::Money => estimate.cost.nanos(),
         MeterKind::Tokens => i64::try_from(estimate.total_tokens()).unwrap_or(i64::MAX),
@@ -513,6 +514,7 @@ fn need(meter: &Arc<Meter>, estimate: &Estimate) -> Need {
     Need {
         meter: meter.clone(),
         amount,
+        is_enforced,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Need {
     pub meter: Arc<Meter>,
     /// In the meter's unit, at least zero.
     pub amount: i64,
+    /// Whether a full meter refuses; a payer in shadow mode counts on its own meters without refusing.
+    pub is_enforced: bool,
 }
 
 /// One way to serve the request. The ledger admits the first that has room.
@@ -47,6 +49,15 @@ pub struct Candidate {
     pub settings: Settings,
     /// Every limit that has to hold, whichever level it is on; rate before budget, nearest level first.
     pub needs: Vec<Need>,
+}
+
+impl Candidate {
+    /// The provider's own name for the model, with the best credential.
+    pub fn upstream_model(&self) -> &str {
+        self.keys
+            .first()
+            .map_or(&self.model, |key| key.resolve_alias(&self.model))
+    }
 }
 
 /// Why a copy did or did not become a candidate.

@@ -1,0 +1,114 @@
+//! What experience teaches about models: how many bytes make a token, and how long answers usually are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+use tollgate_domain::TokenUsage;
+use tollgate_domain::access::{Learned, LearnedModel};
+
+/// Models that are remembered; a caller who makes names up cannot grow the table beyond.
+const MODELS: usize = 4_096;
+/// A new observation counts for one part in so many.
+const INERTIA: u64 = 16;
+/// The quantile of output lengths that is kept, in twentieths: 19 of 20 answers are shorter.
+const QUANTILE: u64 = 19;
+const QUANTILE_OF: u64 = 20;
+
+#[derive(Debug, Default)]
+struct Experience {
+    /// Zero until something was seen.
+    milli_bytes_per_token: AtomicU64,
+    /// In thousandths of a token, so that small steps are not lost; zero until something was seen.
+    usual_milli_output: AtomicU64,
+}
+
+/// The experience with every model, by provider.
+#[derive(Debug, Default)]
+pub(crate) struct Experiences {
+    models: RwLock<HashMap<Box<str>, HashMap<Box<str>, Arc<Experience>>>>,
+}
+
+impl Experiences {
+    fn find(&self, provider: &str, model: &str) -> Option<Arc<Experience>> {
+        self.models.read().get(provider)?.get(model).cloned()
+    }
+
+    fn find_or_new(&self, provider: &str, model: &str) -> Option<Arc<Experience>> {
+        if let Some(experience) = self.find(provider, model) {
+            return Some(experience);
+        }
+        let mut models = self.models.write();
+        if models.values().map(HashMap::len).sum::<usize>() >= MODELS {
+            return None;
+        }
+        let of_provider = models.entry(provider.into()).or_default();
+        Some(of_provider.entry(model.into()).or_default().clone())
+    }
+
+    /// Learns from one answer.
+    pub(crate) fn learn(
+        &self,
+        provider: &str,
+        model: &str,
+        body_bytes: u64,
+        choices: u64,
+        usage: &TokenUsage,
+    ) {
+        let Some(experience) = self.find_or_new(provider, model) else {
+            return;
+        };
+        if let Some(ratio) = body_bytes
+            .saturating_mul(1_000)
+            .checked_div(usage.total_input())
+        {
+            update(&experience.milli_bytes_per_token, |kept| match kept {
+                0 => ratio.max(1),
+                kept => ((kept * (INERTIA - 1)).saturating_add(ratio) / INERTIA).max(1),
+            });
+        }
+        let output = usage.total_output() / choices.max(1);
+        if output > 0 {
+            let seen = output.saturating_mul(1_000);
+            update(&experience.usual_milli_output, |kept| step(kept, seen));
+        }
+    }
+}
+
+/// One step of a running quantile: up by 19 parts when the observation is above, down by one part when it is below.
+fn step(kept: u64, seen: u64) -> u64 {
+    if kept == 0 {
+        return seen;
+    }
+    let part = (kept / (INERTIA * QUANTILE_OF)).max(1);
+    if seen > kept {
+        kept.saturating_add(part * QUANTILE).min(seen)
+    } else {
+        kept.saturating_sub(part).max(seen)
+    }
+}
+
+fn update(value: &AtomicU64, next: impl Fn(u64) -> u64) {
+    // Never refused: the closure always yields a value.
+    let _ = value.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |kept| {
+        Some(next(kept))
+    });
+}
+
+impl Learned for Experiences {
+    fn model(&self, provider: &str, model: &str) -> LearnedModel {
+        let fresh = LearnedModel::default();
+        let Some(experience) = self.find(provider, model) else {
+            return fresh;
+        };
+        let some =
+            |value: &AtomicU64| Some(value.load(Ordering::Relaxed)).filter(|value| *value > 0);
+        LearnedModel {
+            milli_bytes_per_token: some(&experience.milli_bytes_per_token)
+                .unwrap_or(fresh.milli_bytes_per_token),
+            usual_output_tokens: some(&experience.usual_milli_output)
+                .map(|milli| milli.div_ceil(1_000)),
+        }
+    }
+}

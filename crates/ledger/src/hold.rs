@@ -1,0 +1,67 @@
+//! Holds: what a running request has reserved.
+
+use tollgate_domain::Usd;
+use tollgate_domain::accounting::HoldFacts;
+use tollgate_domain::error::LimitRefusal;
+use tollgate_domain::ids::RequestId;
+use tollgate_domain::live::Count;
+
+use crate::journal::Written;
+use crate::meters::{Counts, HeldList};
+
+/// What one running request holds. It ends in [`crate::Ledger::settle`] or [`crate::Ledger::release`]; the gate's drop
+/// guard sees to that.
+#[derive(Debug)]
+#[must_use = "a hold that is dropped stays held until the next start"]
+pub struct Hold {
+    pub(crate) facts: HoldFacts,
+    pub(crate) held: HeldList,
+    pub(crate) counts: Counts,
+    pub(crate) is_dispatched: bool,
+    pub(crate) shadowed: Option<Box<LimitRefusal>>,
+    /// Bytes of the journal that are set aside for its end.
+    pub(crate) room: u32,
+}
+
+impl Hold {
+    /// The request, which names the hold.
+    pub const fn request(&self) -> RequestId {
+        self.facts.request
+    }
+
+    /// Who asked for what, and who pays.
+    pub const fn facts(&self) -> &HoldFacts {
+        &self.facts
+    }
+
+    /// The counts right after admission, one for each need, in its order.
+    pub fn counts(&self) -> &[Count] {
+        &self.counts
+    }
+
+    /// What a payer in shadow mode would have refused.
+    pub fn shadowed(&self) -> Option<&LimitRefusal> {
+        self.shadowed.as_deref()
+    }
+
+    /// Whether the request was sent to a provider.
+    pub const fn is_dispatched(&self) -> bool {
+        self.is_dispatched
+    }
+
+    /// Says that the request is being sent: from now on it counts as one, whatever comes of it.
+    pub const fn mark_dispatched(&mut self) {
+        self.is_dispatched = true;
+    }
+}
+
+/// What a settlement did.
+#[derive(Debug)]
+pub struct Settlement {
+    /// What was charged.
+    pub cost: Usd,
+    /// The counts after it, one for each meter that was held, in the order of the needs.
+    pub counts: Counts,
+    /// Resolves when the client may see the end of its answer.
+    pub written: Written,
+}

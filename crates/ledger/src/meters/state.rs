@@ -1,0 +1,189 @@
+//! One meter's counts, window by window.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tollgate_domain::Timestamp;
+use tollgate_domain::limits::{Meter, MeterId, ResetDuration, Window, WindowKey};
+use tollgate_domain::live::Count;
+
+/// The counts of one window.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    pub(super) window: Window,
+    pub(super) settled: i64,
+    pub(super) reserved: i64,
+    /// Open holds whose admission was in this window.
+    pub(super) holds: u32,
+    /// Set when an edit moved the lattice: everything here counts there now.
+    pub(super) moved_to: Option<WindowKey>,
+}
+
+impl Cell {
+    pub(super) const fn new(window: Window) -> Self {
+        Self {
+            window,
+            settled: 0,
+            reserved: 0,
+            holds: 0,
+            moved_to: None,
+        }
+    }
+
+    pub(super) const fn count(&self) -> Count {
+        Count {
+            used: self.settled,
+            reserved: self.reserved,
+        }
+    }
+}
+
+/// One meter of one duration.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) id: MeterId,
+    pub(super) duration: Option<ResetDuration>,
+    /// The line as it was last seen: while it is the same, its running window needs no computing.
+    seen: Option<Arc<Meter>>,
+    running: usize,
+    pub(super) cells: SmallVec<[Cell; 2]>,
+}
+
+/// The one window of parallel requests.
+pub(super) const ALWAYS: Window = Window {
+    key: WindowKey(0),
+    start: Timestamp::MIN,
+    end: Timestamp::MAX,
+};
+
+/// The window of `meter` that `at` lies in.
+pub(super) fn window_of(meter: &Meter, at: Timestamp) -> Window {
+    meter.window.as_ref().map_or(ALWAYS, |spec| spec.window(at))
+}
+
+impl State {
+    pub(super) fn new(id: MeterId, duration: Option<ResetDuration>) -> Self {
+        Self {
+            id,
+            duration,
+            seen: None,
+            running: 0,
+            cells: SmallVec::new(),
+        }
+    }
+
+    /// The cell of the window that `at` lies in. Windows of an older lattice that `at` lies in as well are emptied into
+    /// it; `moved` is told of each.
+    #[inline]
+    pub(super) fn running(
+        &mut self,
+        meter: &Arc<Meter>,
+        at: Timestamp,
+        moved: impl FnMut(Window, Window, i64),
+    ) -> usize {
+        let is_fresh = self
+            .seen
+            .as_ref()
+            .is_some_and(|seen| Arc::ptr_eq(seen, meter))
+            && self
+                .cells
+                .get(self.running)
+                .is_some_and(|cell| cell.window.contains(at));
+        if !is_fresh {
+            self.find_running(meter, at, moved);
+        }
+        self.running
+    }
+
+    #[cold]
+    fn find_running(
+        &mut self,
+        meter: &Arc<Meter>,
+        at: Timestamp,
+        mut moved: impl FnMut(Window, Window, i64),
+    ) {
+        let window = window_of(meter, at);
+        self.drop_idle(at);
+        let running = self.cell_or_new(window);
+        // An edit may have brought the lattice back to a window that had been left.
+        self.cells[running].moved_to = None;
+        self.cells[running].window = window;
+        for other in 0..self.cells.len() {
+            let cell = &mut self.cells[other];
+            if other == running || cell.moved_to.is_some() || !cell.window.contains(at) {
+                continue;
+            }
+            let (settled, reserved) = (cell.settled, cell.reserved);
+            let from = cell.window;
+            cell.settled = 0;
+            cell.reserved = 0;
+            cell.moved_to = Some(window.key);
+            self.cells[running].settled += settled;
+            self.cells[running].reserved += reserved;
+            moved(from, window, settled);
+        }
+        self.running = running;
+        self.seen = Some(meter.clone());
+    }
+
+    /// The counts of the window of `meter` that `at` lies in, as [`State::running`] would find them.
+    pub(super) fn peek(&self, meter: &Meter, at: Timestamp) -> Count {
+        let window = window_of(meter, at);
+        let mut sum = Count::default();
+        for cell in &self.cells {
+            if cell.moved_to.is_none()
+                && (cell.window.key == window.key || cell.window.contains(at))
+            {
+                sum.used = sum.used.saturating_add(cell.settled);
+                sum.reserved = sum.reserved.saturating_add(cell.reserved);
+            }
+        }
+        sum
+    }
+
+    /// Where `key` is counted now.
+    pub(super) fn resolve(&self, key: WindowKey) -> Option<usize> {
+        let mut key = key;
+        // Each step leaves a window that was emptied; there are fewer than cells.
+        for _ in 0..=self.cells.len() {
+            let at = self.position(key)?;
+            match self.cells[at].moved_to {
+                Some(next) => key = next,
+                None => return Some(at),
+            }
+        }
+        None
+    }
+
+    pub(super) fn position(&self, key: WindowKey) -> Option<usize> {
+        self.cells.iter().position(|cell| cell.window.key == key)
+    }
+
+    pub(super) fn cell_or_new(&mut self, window: Window) -> usize {
+        self.position(window.key).unwrap_or_else(|| {
+            self.cells.push(Cell::new(window));
+            self.cells.len() - 1
+        })
+    }
+
+    /// Forgets windows that have ended (or hold nothing at all) and that no open hold will settle into.
+    pub(super) fn drop_idle(&mut self, at: Timestamp) {
+        let targets: SmallVec<[WindowKey; 2]> = self
+            .cells
+            .iter()
+            .filter(|cell| cell.holds > 0)
+            .filter_map(|cell| cell.moved_to)
+            .collect();
+        let before = self.cells.len();
+        self.cells.retain(|cell| {
+            let is_over = cell.window.end <= at
+                || cell.moved_to.is_some()
+                || (cell.settled == 0 && cell.reserved == 0);
+            let is_needed = cell.holds > 0 || targets.contains(&cell.window.key);
+            !is_over || is_needed
+        });
+        if self.cells.len() != before {
+            self.seen = None;
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! All meters, and the operations on several of them at once.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tollgate_domain::Timestamp;
+use tollgate_domain::access::Need;
+use tollgate_domain::accounting::CounterAmount;
+use tollgate_domain::limits::{Meter, MeterId, MeterKind, ResetDuration, Window};
+use tollgate_domain::live::Count;
+
+use super::state::{Cell, State};
+use super::{
+    Attempt, Charge, Charges, Counts, Full, Held, HeldList, Move, Reserved, USUAL_METERS, Verdict,
+};
+
+/// Meters looked at for forgetting, each time a new one is remembered.
+const SWEPT_FOR_EACH_NEW: usize = 4;
+
+/// Line ids are random already, and made by us: mixing them once is enough.
+#[derive(Debug, Default)]
+struct LineHasher(u64);
+
+impl Hasher for LineHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(u64::from(byte));
+    }
+}
+
+type StateKey = (u128, u8, u8);
+
+fn state_key(id: MeterId, duration: Option<ResetDuration>) -> StateKey {
+    (
+        id.line.as_u128(),
+        id.kind.code(),
+        duration.map_or(0, ResetDuration::code),
+    )
+}
+
+fn duration_of(meter: &Meter) -> Option<ResetDuration> {
+    meter.window.as_ref().map(|spec| spec.duration)
+}
+
+/// Where a need's counts are.
+#[derive(Clone, Copy)]
+struct Place {
+    slot: u32,
+    cell: usize,
+    is_carried: bool,
+}
+
+type Places = SmallVec<[Option<Place>; USUAL_METERS]>;
+
+/// Every meter that has usage, holds, or was asked for lately.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    index: HashMap<StateKey, u32, BuildHasherDefault<LineHasher>>,
+    states: Vec<State>,
+    /// Slots of `states` that are free again.
+    free: Vec<u32>,
+    hand: usize,
+    has_grown: bool,
+    last: Timestamp,
+}
+
+impl Table {
+    /// An empty table in which time does not run behind `last`.
+    pub(crate) fn starting_at(last: Timestamp) -> Self {
+        Self {
+            last,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// `now`, or the latest instant that was seen, when that is later.
+    pub(crate) fn advance(&mut self, now: Timestamp) -> Timestamp {
+        self.last = self.last.max(now);
+        self.last
+    }
+
+    pub(crate) fn reserve(&mut self, needs: &[Need], now: Timestamp) -> Attempt {
+        self.exchange(&HeldList::new(), false, needs, now)
+    }
+
+    /// Holds `needs` in the place of `old`, all or nothing. Request counts and parallel slots of meters that both touch
+    /// carry over.
+    pub(crate) fn exchange(
+        &mut self,
+        old: &HeldList,
+        is_dispatched: bool,
+        needs: &[Need],
+        now: Timestamp,
+    ) -> Attempt {
+        let at = self.advance(now);
+        let mut moves = SmallVec::new();
+        let places = self.places(old, needs, at, &mut moves);
+        self.lift(old, &places);
+        let mut shadowed = None;
+        let full = self.first_full(needs, &places, at, &mut shadowed);
+        let result = match full {
+            Some(full) => {
+                self.put_back(old, &places);
+                Err(full)
+            }
+            None => {
+                let left = self.leave(old, &places, is_dispatched);
+                Ok(Reserved {
+                    held: self.hold(old, needs, &places),
+                    left,
+                })
+            }
+        };
+        let counts = needs
+            .iter()
+            .zip(&places)
+            .map(|(need, place)| match place {
+                Some(place) => self.states[place.slot as usize].cells[place.cell].count(),
+                None => self.count(&need.meter, at),
+            })
+            .collect();
+        if std::mem::take(&mut self.has_grown) {
+            self.sweep(at);
+        }
+        Attempt {
+            at,
+            moves,
+            counts,
+            shadowed,
+            result,
+        }
+    }
+
+    /// Ends a hold: what it held is free again, and `charge` counts in the windows of its admission.
+    pub(crate) fn close(
+        &mut self,
+        held: &HeldList,
+        charge: Charge,
+        now: Timestamp,
+    ) -> (Timestamp, Charges, Counts) {
+        let at = self.advance(now);
+        let mut charges = Charges::new();
+        let mut counts = Counts::new();
+        for part in held {
+            let Some((cell, window)) = self.release(part) else {
+                continue;
+            };
+            let amount = charge.of(part);
+            cell.settled = cell.settled.saturating_add(amount);
+            counts.push(cell.count());
+            if let Some(duration) = part.duration
+                && amount != 0
+            {
+                charges.push(CounterAmount::new(
+                    part.id.line,
+                    part.id.kind,
+                    duration,
+                    window,
+                    amount,
+                ));
+            }
+        }
+        (at, charges, counts)
+    }
+
+    /// The counts of `meter` in its window at `at`, which may be any instant.
+    pub(crate) fn count(&self, meter: &Meter, at: Timestamp) -> Count {
+        self.index
+            .get(&state_key(meter.id, duration_of(meter)))
+            .map_or_else(Count::default, |slot| {
+                self.states[*slot as usize].peek(meter, at)
+            })
+    }
+
+    /// Brings usage over when the lattice of `meter` was edited.
+    pub(crate) fn touch(&mut self, meter: &Arc<Meter>, now: Timestamp) -> SmallVec<[Move; 1]> {
+        let at = self.advance(now);
+        let mut moves = SmallVec::new();
+        let key = state_key(meter.id, duration_of(meter));
+        if let Some(slot) = self.index.get(&key).copied() {
+            self.locate(slot, meter, at, &mut moves);
+        }
+        moves
+    }
+
+    /// Adds differences to counters, whatever window they name.
+    pub(crate) fn apply(&mut self, changes: &[CounterAmount]) {
+        for change in changes {
+            let id = MeterId {
+                line: change.key.line,
+                kind: change.key.kind,
+            };
+            let slot = self.slot(id, Some(change.key.duration));
+            let state = &mut self.states[slot as usize];
+            let cell = state.resolve(change.key.window).unwrap_or_else(|| {
+                state.cell_or_new(Window {
+                    key: change.key.window,
+                    start: change.start,
+                    end: change.end,
+                })
+            });
+            let cell = &mut state.cells[cell];
+            cell.settled = cell.settled.saturating_add(change.amount);
+        }
+    }
+
+    /// What the meters with these ids have settled in their running windows.
+    pub(crate) fn running(&mut self, ids: &[MeterId], now: Timestamp) -> Vec<CounterAmount> {
+        let at = self.advance(now);
+        let mut counters = Vec::new();
+        for (id, duration) in ids.iter().flat_map(|id| {
+            ResetDuration::ALL
+                .into_iter()
+                .map(move |duration| (*id, duration))
+        }) {
+            let Some(slot) = self.index.get(&state_key(id, Some(duration))) else {
+                continue;
+            };
+            let cells = self.states[*slot as usize].cells.iter();
+            counters.extend(
+                cells
+                    .filter(|cell| cell.settled != 0 && cell.window.contains(at))
+                    .map(|cell| {
+                        CounterAmount::new(id.line, id.kind, duration, cell.window, cell.settled)
+                    }),
+            );
+        }
+        counters
+    }
+
+    fn slot(&mut self, id: MeterId, duration: Option<ResetDuration>) -> u32 {
+        let key = state_key(id, duration);
+        if let Some(slot) = self.index.get(&key) {
+            return *slot;
+        }
+        self.has_grown = true;
+        let state = State::new(id, duration);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.states[slot as usize] = state;
+                slot
+            }
+            None => {
+                self.states.push(state);
+                // Four billion meters do not fit the memory.
+                u32::try_from(self.states.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.index.insert(key, slot);
+        slot
+    }
+
+    fn locate(
+        &mut self,
+        slot: u32,
+        meter: &Arc<Meter>,
+        at: Timestamp,
+        moves: &mut SmallVec<[Move; 1]>,
+    ) -> usize {
+        let state = &mut self.states[slot as usize];
+        let duration = state.duration;
+        state.running(meter, at, |from, to, settled| {
+            if let Some(duration) = duration {
+                let (line, kind) = (meter.id.line, meter.id.kind);
+                let from = CounterAmount::new(line, kind, duration, from, settled);
+                moves.push(Move { from, to });
+            }
+        })
+    }
+
+    /// Where each need is counted. `None` for a meter that an earlier need names already: one request counts once.
+    fn places(
+        &mut self,
+        old: &HeldList,
+        needs: &[Need],
+        at: Timestamp,
+        moves: &mut SmallVec<[Move; 1]>,
+    ) -> Places {
+        let mut places = Places::new();
+        for need in needs {
+            let slot = self.slot(need.meter.id, duration_of(&need.meter));
+            let is_known = |place: &Option<Place>| place.is_some_and(|place| place.slot == slot);
+            if places.iter().any(is_known) {
+                places.push(None);
+                continue;
+            }
+            let is_carried = matches!(
+                need.meter.id.kind,
+                MeterKind::Requests | MeterKind::Parallel
+            ) && old.iter().any(|part| part.slot == slot);
+            places.push(Some(Place {
+                slot,
+                cell: self.locate(slot, &need.meter, at, moves),
+                is_carried,
+            }));
+        }
+        places
+    }
+
+    /// Takes the old reservations out while the new ones are judged.
+    fn lift(&mut self, old: &HeldList, places: &Places) {
+        for part in old.iter().filter(|part| !is_carried(part, places)) {
+            if let Some(cell) = self.cell(part) {
+                cell.reserved = cell.reserved.saturating_sub(part.amount);
+            }
+        }
+    }
+
+    fn put_back(&mut self, old: &HeldList, places: &Places) {
+        for part in old.iter().filter(|part| !is_carried(part, places)) {
+            if let Some(cell) = self.cell(part) {
+                cell.reserved = cell.reserved.saturating_add(part.amount);
+            }
+        }
+    }
+
+    fn first_full(
+        &self,
+        needs: &[Need],
+        places: &Places,
+        at: Timestamp,
+        shadowed: &mut Option<Full>,
+    ) -> Option<Full> {
+        for (position, (need, place)) in needs.iter().zip(places).enumerate() {
+            let Some(place) = place.filter(|place| !place.is_carried) else {
+                continue;
+            };
+            let count = self.states[place.slot as usize].cells[place.cell].count();
+            let limit = need.meter.effective_limit(at);
+            let Some(verdict) = Verdict::of(count, limit, need.amount) else {
+                continue;
+            };
+            let full = Full {
+                need: position,
+                verdict,
+                count,
+            };
+            if need.is_enforced {
+                return Some(full);
+            }
+            shadowed.get_or_insert(full);
+        }
+        None
+    }
+
+    /// Lets go of what an exchange leaves. A request that was dispatched stays counted where it went.
+    fn leave(&mut self, old: &HeldList, places: &Places, is_dispatched: bool) -> Charges {
+        let mut charges = Charges::new();
+        for part in old.iter().filter(|part| !is_carried(part, places)) {
+            let Some((cell, window)) = self.let_go(part) else {
+                continue;
+            };
+            if is_dispatched
+                && part.id.kind == MeterKind::Requests
+                && let Some(duration) = part.duration
+            {
+                cell.settled = cell.settled.saturating_add(part.amount);
+                charges.push(CounterAmount::new(
+                    part.id.line,
+                    part.id.kind,
+                    duration,
+                    window,
+                    part.amount,
+                ));
+            }
+        }
+        charges
+    }
+
+    fn hold(&mut self, old: &HeldList, needs: &[Need], places: &Places) -> HeldList {
+        let mut held = HeldList::new();
+        for (need, place) in needs.iter().zip(places) {
+            let Some(place) = place else { continue };
+            let of_old = || old.iter().find(|part| part.slot == place.slot);
+            if place.is_carried
+                && let Some(part) = of_old()
+            {
+                held.push(*part);
+                continue;
+            }
+            let state = &mut self.states[place.slot as usize];
+            let cell = &mut state.cells[place.cell];
+            cell.reserved = cell.reserved.saturating_add(need.amount);
+            cell.holds += 1;
+            held.push(Held {
+                slot: place.slot,
+                id: state.id,
+                duration: state.duration,
+                window: cell.window,
+                amount: need.amount,
+            });
+        }
+        held
+    }
+
+    /// The cell in which `part` is reserved now.
+    fn cell(&mut self, part: &Held) -> Option<&mut Cell> {
+        let state = self.states.get_mut(part.slot as usize)?;
+        let at = state.resolve(part.window.key)?;
+        state.cells.get_mut(at)
+    }
+
+    /// Frees what `part` holds; yields the cell and window where it counts now.
+    fn release(&mut self, part: &Held) -> Option<(&mut Cell, Window)> {
+        if let Some(cell) = self.cell(part) {
+            cell.reserved = cell.reserved.saturating_sub(part.amount);
+        }
+        self.let_go(part)
+    }
+
+    /// As [`Table::release`], when the amount was taken out before.
+    fn let_go(&mut self, part: &Held) -> Option<(&mut Cell, Window)> {
+        let state = self.states.get_mut(part.slot as usize)?;
+        if let Some(own) = state.position(part.window.key) {
+            let cell = &mut state.cells[own];
+            cell.holds = cell.holds.saturating_sub(1);
+        }
+        let at = state.resolve(part.window.key)?;
+        let cell = state.cells.get_mut(at)?;
+        let window = cell.window;
+        Some((cell, window))
+    }
+
+    /// Forgets a few meters of which nothing is left, so that the table does not outgrow what is in use.
+    fn sweep(&mut self, at: Timestamp) {
+        for _ in 0..SWEPT_FOR_EACH_NEW.min(self.states.len()) {
+            self.hand = if self.hand + 1 < self.states.len() {
+                self.hand + 1
+            } else {
+                0
+            };
+            let state = &mut self.states[self.hand];
+            state.drop_idle(at);
+            if state.cells.is_empty() {
+                self.forget(self.hand);
+            }
+        }
+    }
+
+    fn forget(&mut self, at: usize) {
+        let state = &self.states[at];
+        let key = state_key(state.id, state.duration);
+        // A slot that is free already is empty as well, and its old key may have another slot by now.
+        if let Ok(slot) = u32::try_from(at)
+            && self.index.get(&key) == Some(&slot)
+        {
+            self.index.remove(&key);
+            self.free.push(slot);
+        }
+    }
+}
+
+fn is_carried(part: &Held, places: &Places) -> bool {
+    places
+        .iter()
+        .flatten()
+        .any(|place| place.is_carried && place.slot == part.slot)
+}
