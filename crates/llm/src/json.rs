@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2, memmem};
+use memchr::{memchr2, memchr3, memmem};
 
 /// The index of the quote that ends the string whose first byte after the opening quote is `from`.
 pub(crate) fn string_end(json: &[u8], from: usize) -> Option<usize> {
@@ -58,14 +58,14 @@ pub(crate) fn span_of(whole: &str, part: &str) -> Range<usize> {
 /// put what we look for. `quoted_key` includes its quotes. The value may be followed by other members.
 ///
 /// A member of an inner object never matches, even when a model was talked into writing one (tool arguments may be
-/// objects): what follows it would close more than one object.
+/// objects), and neither does anything in a document that was cut off.
 pub(crate) fn outermost_member<'a>(json: &'a [u8], quoted_key: &str) -> Option<&'a [u8]> {
     let mut before = json.len();
     while let Some(found) = memmem::rfind(&json[..before], quoted_key.as_bytes()) {
         let after_key = skip_whitespace(json, found + quoted_key.len());
         if json.get(after_key) == Some(&b':') {
             let value = skip_whitespace(json, after_key + 1);
-            if closes_once(&json[value..]) {
+            if closes_once(&json[value..]) && opens_once(&json[..found]) {
                 return Some(&json[value..]);
             }
         }
@@ -74,28 +74,50 @@ pub(crate) fn outermost_member<'a>(json: &'a [u8], quoted_key: &str) -> Option<&
     None
 }
 
+/// Whether exactly one object is open at the end of `start`. Arrays need no count: a member is never directly in one.
+fn opens_once(start: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some((found, byte)) = next_brace_or_quote(start, at) {
+        at = found + 1;
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => match string_end(start, at) {
+                Some(end) => at = end + 1,
+                None => return false,
+            },
+        }
+    }
+    depth == 1
+}
+
 /// Whether `rest`, which starts inside an object, closes that object, and nothing follows.
 fn closes_once(rest: &[u8]) -> bool {
     let mut depth = 1_usize;
     let mut at = 0;
-    while let Some(byte) = rest.get(at) {
+    while let Some((found, byte)) = next_brace_or_quote(rest, at) {
+        at = found + 1;
         match byte {
-            b'"' => match string_end(rest, at + 1) {
-                Some(end) => at = end,
-                None => return false,
-            },
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
+            b'{' => depth += 1,
+            b'}' => {
                 depth -= 1;
                 if depth == 0 {
-                    return skip_whitespace(rest, at + 1) == rest.len();
+                    return skip_whitespace(rest, at) == rest.len();
                 }
             }
-            _ => {}
+            _ => match string_end(rest, at) {
+                Some(end) => at = end + 1,
+                None => return false,
+            },
         }
-        at += 1;
     }
     false
+}
+
+fn next_brace_or_quote(json: &[u8], from: usize) -> Option<(usize, u8)> {
+    let found = from + memchr3(b'"', b'{', b'}', json.get(from..)?)?;
+    Some((found, json[found]))
 }
 
 /// The index of the first byte from `at` on that is no JSON white space.
@@ -140,6 +162,8 @@ mod tests {
         assert_eq!(found(r#"{"a":"usage"}"#), None);
         assert_eq!(found(r#"{"x":{"usage":2}}"#), None);
         assert_eq!(found(r#"{"usage":"#), None);
+        assert_eq!(found(r#"{"a":[{"usage":2}"#), None);
+        assert_eq!(found(r#"{"a":[{}],"usage":2}"#), Some("2}"));
     }
 
     proptest! {

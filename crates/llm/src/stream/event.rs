@@ -16,6 +16,8 @@ static USAGE_METADATA: LazyLock<Finder<'static>> =
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
+static STOP: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"stop_reason\""));
+static FINISH_CAMEL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finishReason\""));
 
 /// The fields of an event that matter here.
 #[derive(Debug)]
@@ -63,13 +65,10 @@ impl<'a> Event<'a> {
 
     /// Whether the data holds a usage report that is not null.
     pub(super) fn has_usage(&self, format: UsageFormat) -> bool {
-        let finder = match format {
+        self.has_member(match format {
             UsageFormat::OpenAi | UsageFormat::Anthropic => &USAGE,
             UsageFormat::Gemini => &USAGE_METADATA,
-        };
-        finder
-            .find_iter(&self.data)
-            .any(|at| self.has_value_after(at + finder.needle().len()))
+        })
     }
 
     /// Whether this is the event that exists only to report usage: no choice in it.
@@ -85,18 +84,18 @@ impl<'a> Event<'a> {
         if self.name == b"error" {
             return true;
         }
-        ERROR
-            .find_iter(&self.data)
-            .any(|at| self.has_value_after(at + ERROR.needle().len()))
+        self.has_member(&ERROR)
             && json::outermost_member(&self.data, "\"error\"")
                 .is_some_and(|value| !value.starts_with(b"null"))
     }
 
-    /// Whether a choice names why it ended.
-    pub(super) fn has_finish_reason(&self) -> bool {
-        FINISH
-            .find_iter(&self.data)
-            .any(|at| self.has_value_after(at + FINISH.needle().len()))
+    /// Whether this names why the model stopped.
+    pub(super) fn has_finish_reason(&self, format: UsageFormat) -> bool {
+        self.has_member(match format {
+            UsageFormat::OpenAi => &FINISH,
+            UsageFormat::Anthropic => &STOP,
+            UsageFormat::Gemini => &FINISH_CAMEL,
+        })
     }
 
     /// Whether this is the event after which the provider sends nothing more.
@@ -121,6 +120,13 @@ impl<'a> Event<'a> {
             UsageFormat::Gemini => Some(0),
         };
         from.map_or(0, |from| tokens::text_bytes(&self.data[from..]))
+    }
+
+    /// Whether a member of this name, at any depth, has a value other than null.
+    fn has_member(&self, finder: &Finder<'_>) -> bool {
+        finder
+            .find_iter(&self.data)
+            .any(|at| self.has_value_after(at + finder.needle().len()))
     }
 
     /// Whether a colon and a value other than null follow.

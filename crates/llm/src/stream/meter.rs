@@ -6,6 +6,7 @@ use tollgate_domain::TokenUsage;
 
 use super::boundary::Boundary;
 use super::event::Event;
+use crate::tokens;
 use crate::usage::{UsageCollector, UsageFormat};
 
 /// Largest event that is looked at. The bytes of a larger one pass at once, unread.
@@ -39,8 +40,32 @@ pub struct StreamSummary {
     pub text_bytes: u64,
     /// How the stream ended; `None` when it was cut off, or has no terminal event.
     pub end: Option<StreamEnd>,
-    /// Whether some choice named the reason why it ended.
+    /// Whether the model named the reason why it stopped.
     pub has_finish_reason: bool,
+}
+
+impl StreamSummary {
+    /// What is charged, and whether that is the provider's own report.
+    ///
+    /// Without a report it is our own count. A report from the middle of a stream that was cut off covers the output
+    /// only up to there (Anthropic's first event says one token), so what was delivered since counts too.
+    /// `body_bytes` is the size of the request's body.
+    pub fn charged(&self, body_bytes: u64, milli_bytes_per_token: u64) -> (TokenUsage, bool) {
+        let counted = tokens::counted(body_bytes, self.text_bytes, milli_bytes_per_token);
+        let Some(reported) = self.usage else {
+            return (counted, false);
+        };
+        let is_complete = self.end == Some(StreamEnd::Done) || self.has_finish_reason;
+        if is_complete || reported.total_output() >= counted.output {
+            return (reported, is_complete);
+        }
+        let unreported = counted.output - reported.total_output();
+        let usage = TokenUsage {
+            output: reported.output + unreported,
+            ..reported
+        };
+        (usage, false)
+    }
 }
 
 /// Meters one streamed answer.
@@ -207,7 +232,7 @@ impl StreamMeter {
             }
         }
         self.text_bytes += event.text_bytes(self.format);
-        self.has_finish_reason |= event.has_finish_reason();
+        self.has_finish_reason |= event.has_finish_reason(self.format);
         if self.end.is_none() {
             if event.is_last(self.format) {
                 self.end = Some(StreamEnd::Done);

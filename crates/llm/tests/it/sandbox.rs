@@ -1,5 +1,4 @@
 //! The built-in provider, as a client sees it.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
