@@ -23,7 +23,11 @@ mod tx;
 mod vault;
 
 pub mod audit;
+pub mod copies;
 pub mod management_keys;
+pub mod prices;
+pub mod profiles;
+pub mod providers;
 pub mod roles;
 pub mod settings;
 pub mod users;
