@@ -1,1 +1,41 @@
 //! The management API: one folder a resource, one file an operation.
+//!
+//! [`router`] is where to start: it lists the layers that every request passes. An operation is a file with its request
+//! and answer, its handler and its tests; the folder listing is the list of operations. A handler's first argument is
+//! the permission that the operation needs ([`context::Require`]), and it is the only way to the database.
+//!
+//! Every write is one transaction: the change, its audit entry, and what must be published; the answer leaves when the
+//! change is in force. This crate knows the database and the policy's vocabulary, nothing of the data plane: live
+//! counters and the policy in force come through small ports ([`ManagementParts`]). Tested by operation, on both
+//! databases, through the router.
+
+mod access_profiles;
+mod answers;
+mod api_keys;
+mod audit;
+mod body;
+mod context;
+mod door;
+mod edge;
+mod extract;
+mod limits;
+mod meters;
+mod openapi;
+mod problem;
+mod provider_configs;
+mod quota;
+mod roles;
+mod router;
+mod secrets;
+mod state;
+mod users;
+
+pub use openapi::openapi_json;
+pub use router::router;
+pub use secrets::{
+    EnvironmentNames, MANAGEMENT_KEY_PREFIX, NewSecret, NoRandomness, SecretSource, SystemSecrets,
+    VIRTUAL_KEY_PREFIX, describe_secret, hash_secret,
+};
+pub use state::{
+    BoxFuture, ExplainQuery, ManagementParts, ManagementState, Policy, PublishError, Publisher,
+};

@@ -1,0 +1,75 @@
+use http::StatusCode;
+use serde::Serialize;
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::{ManagementKeyId, PermissionId};
+use tollgate_storage::management_keys::{self, NewManagementKey};
+use utoipa::ToSchema;
+
+use super::{ApiKeyView, check_scopes, get_existing};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body, bounded_text};
+use crate::context::{CreateApiKeys, Require};
+use crate::extract::Json;
+use crate::problem::Answer;
+use crate::secrets::{MANAGEMENT_KEY_PREFIX, NewSecret};
+
+body! {
+    /// A new management key.
+    struct CreateApiKey {
+        /// 1 to 255 characters.
+        name: required String,
+        /// For people.
+        description: optional String,
+        /// Ids of the permissions it gets, none that the creator does not have. Left out: all that the creator has.
+        scopes: optional Vec<PermissionId>,
+        /// When it stops. Left out: never.
+        expires_at: optional Timestamp,
+    }
+}
+
+/// The new key, and its secret for the only time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CreatedApiKey {
+    api_key: ApiKeyView,
+    /// The secret. It is not stored and cannot be shown again.
+    key: String,
+}
+
+/// Create a management key
+#[utoipa::path(
+    post, path = "/api-keys", tag = "management keys",
+    request_body = CreateApiKey,
+    responses((status = 201, body = CreatedApiKey), WriteRefusals),
+    security(("management_key" = ["APIKeys:Create"]))
+)]
+pub(crate) async fn create_api_key(
+    ctx: Require<CreateApiKeys>,
+    Json(body): Json<CreateApiKey>,
+) -> Answer<(StatusCode, Json<CreatedApiKey>)> {
+    let mut problems = Problems::default();
+    let name = bounded_text(&body.name, "/name", "a name", 255, &mut problems);
+    problems.into_result()?;
+    let scopes = match &body.scopes {
+        Some(wanted) => Some(check_scopes(&ctx, wanted)?),
+        None => ctx.actor().scopes().cloned(),
+    };
+    let secret = NewSecret::generate(MANAGEMENT_KEY_PREFIX, ctx.parts().secrets.as_ref())?;
+    let new = NewManagementKey {
+        id: ManagementKeyId::from_uuid(ctx.parts().ids.next_uuid()),
+        name,
+        description: body.description,
+        secret_hash: secret.hash,
+        key_prefix: secret.masked.clone(),
+        scopes,
+        expires_at: body.expires_at,
+    };
+    let mut tx = ctx.begin().await?;
+    management_keys::create(&mut tx, &new, ctx.now()).await?;
+    let api_key = ApiKeyView::from(get_existing(&mut tx, new.id).await?);
+    let act = Act::new("create", "management_key", new.id).after(&api_key);
+    ctx.record(&mut tx, act).await?;
+    ctx.commit(tx).await?;
+    let key = secret.reveal();
+    Ok((StatusCode::CREATED, Json(CreatedApiKey { api_key, key })))
+}

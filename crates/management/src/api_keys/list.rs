@@ -1,0 +1,54 @@
+use serde::{Deserialize, Serialize};
+use tollgate_storage::management_keys;
+use utoipa::{IntoParams, ToSchema};
+
+use super::ApiKeyView;
+use crate::answers::Refusals;
+use crate::context::{Require, ViewApiKeys};
+use crate::extract::{Json, Page, Query};
+use crate::problem::Answer;
+
+/// Which keys.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListApiKeys {
+    /// At most so many, 1 to 100; 25 unless said otherwise.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// After so many.
+    offset: Option<u32>,
+}
+
+/// A part of the list of management keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiKeyList {
+    api_keys: Vec<ApiKeyView>,
+    count: u64,
+    total_count: u64,
+    limit: u32,
+    offset: u32,
+}
+
+/// List management keys
+#[utoipa::path(
+    get, path = "/api-keys", tag = "management keys",
+    params(ListApiKeys),
+    responses((status = 200, body = ApiKeyList), Refusals),
+    security(("management_key" = ["APIKeys:View"]))
+)]
+pub(crate) async fn list_api_keys(
+    ctx: Require<ViewApiKeys>,
+    Query(query): Query<ListApiKeys>,
+) -> Answer<Json<ApiKeyList>> {
+    let page = Page::new(query.limit, query.offset)?;
+    let found = management_keys::list(ctx.store(), page.into()).await?;
+    let api_keys: Vec<_> = found.items.into_iter().map(ApiKeyView::from).collect();
+    Ok(Json(ApiKeyList {
+        count: page.count(&api_keys),
+        api_keys,
+        total_count: found.total,
+        limit: page.limit,
+        offset: page.offset,
+    }))
+}

@@ -1,0 +1,67 @@
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::{ManagementKeyId, PermissionId};
+use tollgate_storage::management_keys::{self, ManagementKey};
+
+use super::{ApiKeyBody, ApiKeyView, check_scopes, get_existing};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body, bounded_text};
+use crate::context::{Require, UpdateApiKeys};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+
+body! {
+    /// A partial update of a management key.
+    struct UpdateApiKey ignoring [
+        "id", "key_prefix", "is_unrestricted", "last_used_at", "created_at", "updated_at",
+    ] {
+        /// 1 to 255 characters.
+        name: given String,
+        /// Null clears it.
+        description: patch String,
+        /// Replaces the whole list; none that the caller does not have.
+        scopes: given Vec<PermissionId>,
+        /// Null for never.
+        expires_at: patch Timestamp,
+    }
+}
+
+/// Change a management key
+#[utoipa::path(
+    put, path = "/api-keys/{api_key_id}", tag = "management keys",
+    params(("api_key_id" = String, Path, description = "The key's id")),
+    request_body = UpdateApiKey,
+    responses((status = 200, body = ApiKeyBody), WriteRefusals),
+    security(("management_key" = ["APIKeys:Update"]))
+)]
+pub(crate) async fn update_api_key(
+    ctx: Require<UpdateApiKeys>,
+    Path(id): Path<ManagementKeyId>,
+    Json(body): Json<UpdateApiKey>,
+) -> Answer<Json<ApiKeyBody>> {
+    let mut problems = Problems::default();
+    let name = body
+        .name
+        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
+    problems.into_result()?;
+    let scopes = body
+        .scopes
+        .map(|wanted| check_scopes(&ctx, &wanted))
+        .transpose()?;
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, id).await?;
+    let new = ManagementKey {
+        name: name.unwrap_or_else(|| old.name.clone()),
+        description: body.description.apply_to(old.description.clone()),
+        scopes: scopes.or_else(|| old.scopes.clone()),
+        expires_at: body.expires_at.apply_to(old.expires_at),
+        updated_at: ctx.now(),
+        ..old.clone()
+    };
+    management_keys::update(&mut tx, &new, ctx.now()).await?;
+    let (old, api_key) = (ApiKeyView::from(old), ApiKeyView::from(new));
+    let act = Act::new("update", "management_key", id);
+    ctx.record(&mut tx, act.before(&old).after(&api_key)).await?;
+    ctx.commit(tx).await?;
+    Ok(Json(ApiKeyBody { api_key }))
+}

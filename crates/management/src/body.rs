@@ -1,0 +1,219 @@
+//! Reading request bodies: exact, strict, and with every problem named at once.
+//!
+//! serde stops at the first error and reads numbers through a float. So a body is kept as text
+//! ([`serde_json::value::RawValue`]) and read field by field: each reader pushes what is wrong, with its JSON pointer, and
+//! reading goes on. A type says in one place ([`FromJson`]) how it is read and how it is described, so that the API
+//! description cannot drift from what is accepted.
+
+pub(crate) mod object;
+mod patch;
+mod types;
+
+use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema};
+
+pub(crate) use object::Object;
+pub(crate) use patch::Patch;
+pub(crate) use types::{JsonText, RotationInterval, Secret, Weight, bounded_text};
+
+use crate::problem::{FieldProblem, Problem};
+
+/// Schemas that others refer to by name.
+pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// A value of the request and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Node<'a> {
+    pub(crate) raw: &'a RawValue,
+    pub(crate) pointer: String,
+}
+
+/// Everything found wrong so far.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<FieldProblem>);
+
+/// A type that stands in request bodies.
+pub(crate) trait FromJson: Sized {
+    /// Reads the value, or says what is wrong with it and yields nothing.
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self>;
+
+    /// How the value looks in the API description; a reference for what has a name.
+    fn schema() -> RefOr<Schema>;
+
+    /// The named schemas that [`FromJson::schema`] refers to.
+    fn schemas(_schemas: &mut Schemas) {}
+}
+
+impl Problems {
+    pub(crate) fn push(
+        &mut self,
+        pointer: impl Into<String>,
+        code: &str,
+        message: impl Into<String>,
+    ) {
+        self.0.push(FieldProblem {
+            param: pointer.into(),
+            code: code.to_owned(),
+            message: message.into(),
+        });
+    }
+
+    /// A value of the right type that is not allowed.
+    pub(crate) fn invalid(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.push(pointer, "invalid_value", message);
+    }
+
+    /// Nothing wrong, or all of it.
+    pub(crate) fn into_result(self) -> Result<(), Problem> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Problem::invalid_body(self.0))
+        }
+    }
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn is_null(&self) -> bool {
+        self.raw.get() == "null"
+    }
+
+    /// What kind of JSON it is, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.raw.get().as_bytes().first() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    pub(crate) fn wrong_type(&self, problems: &mut Problems, expected: &str) {
+        problems.push(
+            self.pointer.as_str(),
+            "wrong_type",
+            format!("expected {expected}, found {}", self.kind()),
+        );
+    }
+
+    /// The text of a string.
+    pub(crate) fn text(&self, problems: &mut Problems, expected: &str) -> Option<String> {
+        if !self.raw.get().starts_with('"') {
+            self.wrong_type(problems, expected);
+            return None;
+        }
+        match serde_json::from_str::<String>(self.raw.get()) {
+            Ok(text) if !text.contains('\0') => Some(text),
+            _ => {
+                problems.invalid(
+                    self.pointer.as_str(),
+                    "the text has characters that cannot be stored: a lone surrogate or a null character",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Reads a whole body.
+///
+/// # Errors
+/// Malformed JSON, or everything that is wrong with it.
+pub(crate) fn read_body<T: FromJson>(bytes: &[u8]) -> Result<T, Problem> {
+    let malformed = |message: String| {
+        Problem::invalid_body(vec![FieldProblem {
+            param: String::new(),
+            code: "malformed_json".to_owned(),
+            message,
+        }])
+    };
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| malformed(format!("the body is not UTF-8: {error}")))?;
+    let raw: &RawValue = serde_json::from_str(text)
+        .map_err(|error| malformed(format!("the body is not valid JSON: {error}")))?;
+    let mut problems = Problems::default();
+    let node = Node {
+        raw,
+        pointer: String::new(),
+    };
+    let value = T::from_json(&node, &mut problems);
+    problems.into_result()?;
+    value.ok_or_else(|| malformed("the body could not be read".to_owned()))
+}
+
+/// Defines a request body: the struct, its reader and its description in one.
+///
+/// Each field has a mode: `required`; `optional` (absent and null mean "not set"); `given` (may be absent, null is
+/// refused); `patch` (absent, null and a value are three things). `ignoring [...]` names read-only fields that are
+/// accepted and not looked at, so that a body that was read can be sent back.
+macro_rules! body {
+    (
+        $(#[doc = $doc:literal])*
+        struct $name:ident $(ignoring [$($ignored:literal),* $(,)?])? {
+            $($(#[doc = $field_doc:literal])* $field:ident: $mode:ident $ty:ty,)*
+        }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) struct $name {
+            $($(#[doc = $field_doc])* pub(crate) $field: $crate::body::body!(@type $mode $ty),)*
+        }
+
+        impl $crate::body::FromJson for $name {
+            fn from_json(
+                node: &$crate::body::Node<'_>,
+                problems: &mut $crate::body::Problems,
+            ) -> Option<Self> {
+                let mut object = $crate::body::Object::read(node, problems)?;
+                $(let $field = object.$mode::<$ty>(stringify!($field));)*
+                object.finish(&[$($($ignored),*)?]);
+                Some(Self { $($field: $field?,)* })
+            }
+
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::Ref::from_schema_name(stringify!($name)).into()
+            }
+
+            fn schemas(schemas: &mut $crate::body::Schemas) {
+                $(<$ty as $crate::body::FromJson>::schemas(schemas);)*
+                schemas.push((
+                    stringify!($name).to_owned(),
+                    <Self as utoipa::PartialSchema>::schema(),
+                ));
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let object = $crate::body::object::describe(concat!($($doc),*));
+                $(let object = $crate::body::object::describe_field(
+                    object,
+                    stringify!($field),
+                    concat!("" $(, $field_doc)*),
+                    stringify!($mode),
+                    <$ty as $crate::body::FromJson>::schema(),
+                );)*
+                let object = $crate::body::object::describe_ignored(object, &[$($($ignored),*)?]);
+                object.into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn schemas(schemas: &mut $crate::body::Schemas) {
+                $(<$ty as $crate::body::FromJson>::schemas(schemas);)*
+            }
+        }
+    };
+    (@type required $ty:ty) => { $ty };
+    (@type optional $ty:ty) => { Option<$ty> };
+    (@type given $ty:ty) => { Option<$ty> };
+    (@type patch $ty:ty) => { $crate::body::Patch<$ty> };
+}
+
+pub(crate) use body;

@@ -1,0 +1,227 @@
+//! Objects: every field is asked for once, and what nobody asked for is refused by name.
+
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
+
+use super::{FromJson, Node, Patch, Problems};
+
+/// How far a name may be from a known one to be taken for a slip of the pen.
+const SIMILAR_ENOUGH: f64 = 0.75;
+
+/// An object of the request, while it is read.
+pub(crate) struct Object<'a, 'p> {
+    pointer: String,
+    fields: Vec<(String, &'a RawValue)>,
+    known: Vec<&'static str>,
+    problems: &'p mut Problems,
+}
+
+/// An object's fields in their order, duplicates included.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'a, 'p> Object<'a, 'p> {
+    pub(crate) fn read(node: &Node<'a>, problems: &'p mut Problems) -> Option<Self> {
+        if !node.raw.get().starts_with('{') {
+            node.wrong_type(problems, "an object");
+            return None;
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(node.raw.get());
+        match deserializer.deserialize_map(FieldsVisitor) {
+            Ok(Fields(fields)) => Some(Self {
+                pointer: node.pointer.clone(),
+                fields,
+                known: Vec::new(),
+                problems,
+            }),
+            Err(error) => {
+                problems.invalid(node.pointer.as_str(), format!("not readable: {error}"));
+                None
+            }
+        }
+    }
+
+    /// The field, and whether it is null.
+    fn take(&mut self, name: &'static str) -> Option<Node<'a>> {
+        self.known.push(name);
+        let mut found = self.fields.iter().filter(|(key, _)| key == name);
+        let raw = found.next().map(|(_, raw)| *raw)?;
+        let pointer = child(&self.pointer, name);
+        if found.next().is_some() {
+            self.problems
+                .invalid(pointer.as_str(), format!("`{name}` stands here twice"));
+        }
+        Some(Node { raw, pointer })
+    }
+
+    pub(crate) fn required<T: FromJson>(&mut self, name: &'static str) -> Option<T> {
+        match self.take(name) {
+            Some(node) if !node.is_null() => T::from_json(&node, self.problems),
+            _ => {
+                let pointer = child(&self.pointer, name);
+                self.problems
+                    .push(pointer, "required", format!("`{name}` is required"));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take(name) {
+            Some(node) if !node.is_null() => T::from_json(&node, self.problems).map(Some),
+            _ => Some(None),
+        }
+    }
+
+    pub(crate) fn given<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take(name) {
+            Some(node) if node.is_null() => {
+                self.problems.push(
+                    node.pointer,
+                    "wrong_type",
+                    format!("`{name}` cannot be null; leave it out to keep its value"),
+                );
+                None
+            }
+            Some(node) => T::from_json(&node, self.problems).map(Some),
+            None => Some(None),
+        }
+    }
+
+    pub(crate) fn patch<T: FromJson>(&mut self, name: &'static str) -> Option<Patch<T>> {
+        match self.take(name) {
+            Some(node) if node.is_null() => Some(Patch::Null),
+            Some(node) => T::from_json(&node, self.problems).map(Patch::Value),
+            None => Some(Patch::Absent),
+        }
+    }
+
+    /// The fields as they are, for objects whose names are data.
+    pub(crate) fn into_fields(self) -> Vec<(String, &'a RawValue)> {
+        self.fields
+    }
+
+    /// Refuses every field that was not asked for.
+    pub(crate) fn finish(self, ignored: &[&'static str]) {
+        for (name, _) in &self.fields {
+            if self.known.contains(&name.as_str()) || ignored.contains(&name.as_str()) {
+                continue;
+            }
+            let shown: String = name.chars().take(80).collect();
+            let message = match nearest(name, &self.known) {
+                Some(known) => format!("unknown field `{shown}`; did you mean `{known}`?"),
+                None => format!(
+                    "unknown field `{shown}`; known are `{}`",
+                    self.known.join("`, `")
+                ),
+            };
+            self.problems
+                .push(child(&self.pointer, name), "unknown_field", message);
+        }
+    }
+}
+
+/// The pointer to a member, escaped as RFC 6901 says.
+pub(crate) fn child(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(name, known), *known))
+        .filter(|(similarity, _)| *similarity >= SIMILAR_ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(entry) = map.next_entry::<String, &'de RawValue>()? {
+            fields.push(entry);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+/// The description of an object that takes no unknown fields.
+pub(crate) fn describe(doc: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .description(Some(doc.trim().to_owned()))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+}
+
+/// The same with one more field.
+pub(crate) fn describe_field(
+    object: ObjectBuilder,
+    name: &str,
+    doc: &str,
+    mode: &str,
+    schema: RefOr<Schema>,
+) -> ObjectBuilder {
+    let is_nullable = matches!(mode, "optional" | "patch");
+    let schema = described(if is_nullable { nullable(schema) } else { schema }, doc.trim());
+    let object = object.property(name, schema);
+    if mode == "required" {
+        object.required(name)
+    } else {
+        object
+    }
+}
+
+/// The same with fields that are taken and not looked at.
+pub(crate) fn describe_ignored(object: ObjectBuilder, ignored: &[&str]) -> ObjectBuilder {
+    ignored.iter().fold(object, |object, name| {
+        object.property(
+            *name,
+            ObjectBuilder::new()
+                .schema_type(SchemaType::AnyValue)
+                .read_only(true)
+                .description(Some("Read only: accepted and ignored.")),
+        )
+    })
+}
+
+fn nullable(schema: RefOr<Schema>) -> RefOr<Schema> {
+    OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .item(schema)
+        .into()
+}
+
+fn described(schema: RefOr<Schema>, doc: &str) -> RefOr<Schema> {
+    let description = (!doc.is_empty()).then(|| doc.to_owned());
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if description.is_some() {
+                object.description = description;
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::Array(mut array)) => {
+            array.description = description;
+            RefOr::T(Schema::Array(array))
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.description = description;
+            RefOr::T(Schema::OneOf(one_of))
+        }
+        RefOr::Ref(mut reference) => {
+            reference.description = description.unwrap_or_default();
+            RefOr::Ref(reference)
+        }
+        other @ RefOr::T(_) => other,
+    }
+}

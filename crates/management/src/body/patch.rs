@@ -1,0 +1,22 @@
+/// A field of a partial update.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Patch<T> {
+    /// Not in the body: the value is kept.
+    #[default]
+    Absent,
+    /// Null: the value is cleared.
+    Null,
+    /// The new value.
+    Value(T),
+}
+
+impl<T> Patch<T> {
+    /// The value after the update.
+    pub(crate) fn apply_to(self, current: Option<T>) -> Option<T> {
+        match self {
+            Self::Absent => current,
+            Self::Null => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+}

@@ -1,0 +1,484 @@
+//! The plain values of request bodies.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::str::FromStr;
+
+use secrecy::SecretString;
+use serde_json::value::RawValue;
+use tollgate_domain::access::profile::{OnUnknownPrice, Reservation, ToolAction};
+use tollgate_domain::ids::{
+    BusinessUnitId, CustomerId, McpClientId, PermissionId, ProfileId, ProviderKeyId, RoleId,
+    TeamId, ToolGroupId, UserId, VirtualKeyId,
+};
+use tollgate_domain::limits::ResetDuration;
+use tollgate_domain::money::parse_scaled;
+use tollgate_domain::provider::{ProviderName, ProviderType};
+use tollgate_domain::time::Zone;
+use tollgate_domain::{Timestamp, Usd};
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{
+    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, RefOr, Schema, SchemaFormat, Type,
+};
+
+use super::object::child;
+use super::{FromJson, Node, Object, Problems, Schemas};
+
+fn plain(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(kind)
+}
+
+impl FromJson for String {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        node.text(problems, "a string")
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::String).into()
+    }
+}
+
+impl FromJson for bool {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        match node.raw.get() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                node.wrong_type(problems, "a boolean");
+                None
+            }
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::Boolean).into()
+    }
+}
+
+/// The digits of a number, exactly; `10^-scale` is one unit.
+fn number(node: &Node<'_>, problems: &mut Problems, scale: u32, expected: &str) -> Option<i128> {
+    if node.kind() != "a number" {
+        node.wrong_type(problems, expected);
+        return None;
+    }
+    match parse_scaled(node.raw.get(), scale) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let shown: String = node.raw.get().chars().take(80).collect();
+            let message = if scale == 0 {
+                format!("`{shown}` is not {expected}")
+            } else {
+                format!("`{shown}` {error}")
+            };
+            problems.invalid(node.pointer.as_str(), message);
+            None
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($ty:ty, $min:literal, $format:ident;)+) => {$(
+        impl FromJson for $ty {
+            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+                let value = number(node, problems, 0, "a whole number")?;
+                let fits = Self::try_from(value).ok().filter(|_| ($min..=i128::from(i64::MAX)).contains(&value));
+                if fits.is_none() {
+                    let largest = i128::from(i64::MAX).min(i128::from(Self::MAX));
+                    problems.invalid(
+                        node.pointer.as_str(),
+                        format!("`{value}` is not between {} and {largest}", $min),
+                    );
+                }
+                fits
+            }
+
+            fn schema() -> RefOr<Schema> {
+                let largest = i64::try_from(Self::MAX).unwrap_or(i64::MAX);
+                plain(Type::Integer)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::$format)))
+                    .minimum(Some(i64::try_from($min).unwrap_or(i64::MIN)))
+                    .maximum(Some(largest))
+                    .into()
+            }
+        }
+    )+};
+}
+
+integers! {
+    u64, 0, Int64;
+    u32, 0, Int32;
+    i64, -9_223_372_036_854_775_808_i128, Int64;
+}
+
+/// Dollars, at least zero, with at most nine decimals.
+impl FromJson for Usd {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let nanos = number(node, problems, 9, "an amount in US dollars")?;
+        match i64::try_from(nanos) {
+            Ok(nanos) if nanos >= 0 => Some(Self::from_nanos(nanos)),
+            Ok(_) => {
+                problems.invalid(node.pointer.as_str(), "an amount cannot be negative");
+                None
+            }
+            Err(_) => {
+                problems.invalid(
+                    node.pointer.as_str(),
+                    format!("an amount must lie between 0 and {}", Self::MAX),
+                );
+                None
+            }
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::Number)
+            .minimum(Some(0.0))
+            .maximum(Some(9_223_372_036.0))
+            .description(Some("US dollars, exact to nine decimals."))
+            .into()
+    }
+}
+
+/// Orders things that are otherwise equal; larger first. Not money, so a float is exact enough.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Weight(pub(crate) f64);
+
+impl FromJson for Weight {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        if node.kind() != "a number" {
+            node.wrong_type(problems, "a number");
+            return None;
+        }
+        match node.raw.get().parse::<f64>() {
+            Ok(weight) if (0.0..=1e9).contains(&weight) => Some(Self(weight)),
+            _ => {
+                problems.invalid(
+                    node.pointer.as_str(),
+                    "a weight must lie between 0 and 1000000000",
+                );
+                None
+            }
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::Number)
+            .minimum(Some(0.0))
+            .maximum(Some(1e9))
+            .into()
+    }
+}
+
+/// A secret of the request: not shown by `Debug`.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret(pub(crate) SecretString);
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        use secrecy::ExposeSecret as _;
+        use subtle::ConstantTimeEq as _;
+        let (mine, theirs) = (self.0.expose_secret(), other.0.expose_secret());
+        mine.as_bytes().ct_eq(theirs.as_bytes()).into()
+    }
+}
+
+impl FromJson for Secret {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        node.text(problems, "a string")
+            .map(|text| Self(SecretString::from(text)))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::String).write_only(true).into()
+    }
+}
+
+/// Any JSON, kept as it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct JsonText(pub(crate) Box<RawValue>);
+
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl FromJson for JsonText {
+    fn from_json(node: &Node<'_>, _problems: &mut Problems) -> Option<Self> {
+        Some(Self(node.raw.to_owned()))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::SchemaType::AnyValue)
+            .into()
+    }
+}
+
+impl<T: FromJson> FromJson for Vec<T> {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        if !node.raw.get().starts_with('[') {
+            node.wrong_type(problems, "an array");
+            return None;
+        }
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(node.raw.get()) else {
+            node.wrong_type(problems, "an array");
+            return None;
+        };
+        let wanted = items.len();
+        let read: Self = items
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, raw)| {
+                let pointer = format!("{}/{index}", node.pointer);
+                T::from_json(&Node { raw, pointer }, problems)
+            })
+            .collect();
+        (read.len() == wanted).then_some(read)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new().items(T::schema()).into()
+    }
+
+    fn schemas(schemas: &mut Schemas) {
+        T::schemas(schemas);
+    }
+}
+
+impl<T: FromJson> FromJson for BTreeMap<String, T> {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let fields = Object::read(node, problems)?.into_fields();
+        let wanted = fields.len();
+        let mut seen = HashSet::new();
+        let mut map = Self::new();
+        for (key, raw) in fields {
+            let pointer = child(&node.pointer, &key);
+            if !seen.insert(key.clone()) {
+                problems.invalid(pointer.as_str(), format!("`{key}` stands here twice"));
+            }
+            if let Some(value) = T::from_json(&Node { raw, pointer }, problems) {
+                map.insert(key, value);
+            }
+        }
+        (map.len() == wanted).then_some(map)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::Object)
+            .additional_properties(Some(AdditionalProperties::RefOr(T::schema())))
+            .into()
+    }
+
+    fn schemas(schemas: &mut Schemas) {
+        T::schemas(schemas);
+    }
+}
+
+/// What its own parser reads from a text.
+fn parsed<T>(node: &Node<'_>, problems: &mut Problems, expected: &str) -> Option<T>
+where
+    T: FromStr,
+    T::Err: fmt::Display,
+{
+    let text = node.text(problems, expected)?;
+    match text.parse() {
+        Ok(value) => Some(value),
+        Err(error) => {
+            problems.invalid(node.pointer.as_str(), error.to_string());
+            None
+        }
+    }
+}
+
+macro_rules! texts {
+    ($($ty:ty, $expected:literal, |$schema:ident| $described:expr;)+) => {$(
+        impl FromJson for $ty {
+            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+                parsed(node, problems, $expected)
+            }
+
+            fn schema() -> RefOr<Schema> {
+                let $schema = plain(Type::String);
+                $described.into()
+            }
+        }
+    )+};
+}
+
+macro_rules! ids {
+    ($($ty:ident)+) => {$(
+        impl FromJson for $ty {
+            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+                parsed(node, problems, "an id")
+            }
+
+            fn schema() -> RefOr<Schema> {
+                plain(Type::String)
+                    .pattern(Some(format!("^{}_[0-9a-f]{{32}}$", Self::PREFIX)))
+                    .into()
+            }
+        }
+    )+};
+}
+
+macro_rules! integer_ids {
+    ($($ty:ident)+) => {$(
+        impl FromJson for $ty {
+            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+                let id = u64::from_json(node, problems)?;
+                i64::try_from(id).ok().map(Self)
+            }
+
+            fn schema() -> RefOr<Schema> {
+                u64::schema()
+            }
+        }
+    )+};
+}
+
+texts! {
+    Timestamp, "an instant in RFC 3339", |text| text
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    Zone, "an IANA time zone", |text| text.examples(["Europe/Berlin"]);
+    ProviderName, "a provider name", |text| text.pattern(Some("^[a-z0-9][a-z0-9_.-]{0,63}$"));
+}
+
+ids! { UserId VirtualKeyId TeamId CustomerId BusinessUnitId ProviderKeyId McpClientId }
+integer_ids! { ProfileId RoleId PermissionId ToolGroupId }
+
+/// One of a closed list of words.
+fn word<T: Copy>(
+    node: &Node<'_>,
+    problems: &mut Problems,
+    words: &[(&'static str, T)],
+) -> Option<T> {
+    let text = node.text(problems, "a string")?;
+    let found = words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value);
+    if found.is_none() {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let shown: String = text.chars().take(80).collect();
+        problems.invalid(
+            node.pointer.as_str(),
+            format!("`{shown}` is not one of `{}`", known.join("`, `")),
+        );
+    }
+    found
+}
+
+macro_rules! words {
+    ($($ty:ty { $($word:literal => $value:expr),+ $(,)? })+) => {$(
+        impl FromJson for $ty {
+            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+                word(node, problems, &[$(($word, $value)),+])
+            }
+
+            fn schema() -> RefOr<Schema> {
+                plain(Type::String).enum_values(Some([$($word),+])).into()
+            }
+        }
+    )+};
+}
+pub(crate) use words;
+
+words! {
+    Reservation { "estimate" => Self::Estimate, "bound" => Self::Bound }
+    OnUnknownPrice { "deny" => Self::Deny, "allow" => Self::Allow }
+    ToolAction { "include" => Self::Include, "exclude" => Self::Exclude }
+    ProviderType {
+        "openai" => Self::OpenAi,
+        "anthropic" => Self::Anthropic,
+        "gemini" => Self::Gemini,
+        "sandbox" => Self::Sandbox,
+    }
+    ResetDuration {
+        "1m" => Self::Minute,
+        "1h" => Self::Hour,
+        "1d" => Self::Day,
+        "1w" => Self::Week,
+        "1M" => Self::Month,
+        "1Q" => Self::Quarter,
+        "1Y" => Self::Year,
+    }
+}
+
+/// The time between rotations in nanoseconds: 0 (off), or one hour to 365 days. Also read from `"30d"` and `"12h"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RotationInterval(pub(crate) i64);
+
+const NANOS_PER_HOUR: i64 = 3_600_000_000_000;
+
+impl FromJson for RotationInterval {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let nanos = if node.raw.get().starts_with('"') {
+            let text = node.text(problems, "a duration")?;
+            parse_hours(&text).and_then(|hours| hours.checked_mul(NANOS_PER_HOUR))
+        } else {
+            i64::try_from(number(node, problems, 0, "a whole number of nanoseconds")?).ok()
+        };
+        match nanos {
+            Some(nanos) if nanos == 0 || is_allowed_interval(nanos) => Some(Self(nanos)),
+            _ => {
+                problems.invalid(
+                    node.pointer.as_str(),
+                    "a rotation interval is 0 (off) or lies between 1h and 365d, as `\"30d\"`, `\"12h\"` or nanoseconds",
+                );
+                None
+            }
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        OneOfBuilder::new()
+            .item(
+                plain(Type::Integer)
+                    .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+                    .minimum(Some(NANOS_PER_HOUR))
+                    .maximum(Some(365 * 24 * NANOS_PER_HOUR)),
+            )
+            .item(plain(Type::Integer).enum_values(Some([0])))
+            .item(plain(Type::String).enum_values(Some(["12h", "1d", "7d", "30d", "90d"])))
+            .into()
+    }
+}
+
+const fn is_allowed_interval(nanos: i64) -> bool {
+    NANOS_PER_HOUR <= nanos && nanos <= 365 * 24 * NANOS_PER_HOUR
+}
+
+/// `12h` or `30d`, in hours.
+pub(crate) fn parse_hours(text: &str) -> Option<i64> {
+    let (digits, factor) = match text.strip_suffix('d') {
+        Some(days) => (days, 24),
+        None => (text.strip_suffix('h')?, 1),
+    };
+    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain
+        .then(|| digits.parse::<i64>().ok())
+        .flatten()?
+        .checked_mul(factor)
+}
+
+/// A trimmed text of 1 to `most` characters without control characters.
+pub(crate) fn bounded_text(
+    text: &str,
+    pointer: &str,
+    what: &str,
+    most: usize,
+    problems: &mut Problems,
+) -> String {
+    let trimmed = text.trim();
+    let length = trimmed.chars().count();
+    if length == 0 || length > most {
+        problems.invalid(
+            pointer,
+            format!("{what} must have 1 to {most} characters, this has {length}"),
+        );
+    } else if trimmed.chars().any(char::is_control) {
+        problems.invalid(pointer, format!("{what} cannot have control characters"));
+    }
+    trimmed.to_owned()
+}

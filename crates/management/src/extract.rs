@@ -1,0 +1,11 @@
+//! How requests are taken apart. Each extractor refuses with the API's own error.
+
+mod json;
+mod path;
+mod precondition;
+mod query;
+
+pub(crate) use json::Json;
+pub(crate) use path::Path;
+pub(crate) use precondition::{IfMatch, etag};
+pub(crate) use query::{Page, Query};

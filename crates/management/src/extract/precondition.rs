@@ -1,0 +1,50 @@
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderValue, header};
+
+use crate::problem::Problem;
+
+/// The version that the caller believes to be the current one, when the request says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IfMatch(Option<i64>);
+
+impl IfMatch {
+    /// Refuses when the caller named a version and it is not `current`.
+    pub(crate) fn check(self, current: i64) -> Result<(), Problem> {
+        match self.0 {
+            Some(expected) if expected != current => Err(Problem::stale(current)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            return Ok(Self(None));
+        };
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        text.strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .and_then(|text| text.parse().ok())
+            .map(|version| Self(Some(version)))
+            .ok_or_else(|| {
+                Problem::invalid(
+                    "",
+                    "`If-Match` must be the `ETag` of an earlier answer, such as `\"3\"`",
+                )
+            })
+    }
+}
+
+/// The header that names a version.
+pub(crate) fn etag(version: i64) -> [(http::HeaderName, HeaderValue); 1] {
+    let value = HeaderValue::from_str(&format!("\"{version}\""))
+        .unwrap_or(HeaderValue::from_static("\"0\""));
+    [(header::ETAG, value)]
+}

@@ -1,0 +1,65 @@
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// Entries of a list when the caller does not say.
+const DEFAULT_LIMIT: u32 = 25;
+/// Most entries of one answer.
+const MAX_LIMIT: u32 = 100;
+
+/// The query, read strictly: an unknown parameter is refused.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        axum::extract::Query::<T>::try_from_uri(&parts.uri)
+            .map(|query| Self(query.0))
+            .map_err(|rejection| Problem::invalid("", rejection.body_text()).at("/query"))
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) limit: u32,
+    pub(crate) offset: u32,
+}
+
+impl Page {
+    /// The page that the query asks for.
+    ///
+    /// # Errors
+    /// A limit of 0 or beyond the largest.
+    pub(crate) fn new(limit: Option<u32>, offset: Option<u32>) -> Result<Self, Problem> {
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        if limit == 0 || limit > MAX_LIMIT {
+            return Err(Problem::invalid(
+                "/query/limit",
+                format!("`limit` must lie between 1 and {MAX_LIMIT}"),
+            ));
+        }
+        Ok(Self {
+            limit,
+            offset: offset.unwrap_or(0),
+        })
+    }
+
+    /// How many entries an answer has.
+    pub(crate) fn count<T>(self, entries: &[T]) -> u64 {
+        u64::try_from(entries.len()).unwrap_or(u64::MAX)
+    }
+}
+
+impl From<Page> for tollgate_storage::PageRequest {
+    fn from(page: Page) -> Self {
+        Self {
+            limit: page.limit,
+            offset: u64::from(page.offset),
+        }
+    }
+}

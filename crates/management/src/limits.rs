@@ -1,0 +1,12 @@
+//! Budgets and rate limits as requests write them and answers show them, wherever they stand: in a profile, a provider's
+//! part of it, a key, a group or a model.
+
+mod input;
+mod merge;
+mod usage;
+mod view;
+
+pub(crate) use input::{BudgetInput, RateLimitInput, check_budgets, check_rate_limit};
+pub(crate) use merge::{merge_budgets, merge_rate_limit};
+pub(crate) use usage::{Readings, no_usage};
+pub(crate) use view::{BudgetView, Override, RateLimitView, money, write_money, write_optional_money};

@@ -1,0 +1,51 @@
+use std::collections::HashMap;
+
+use tollgate_domain::Timestamp;
+use tollgate_domain::error::MeterReading;
+use tollgate_domain::limits::{Meter, MeterId};
+use tollgate_domain::live::LiveCounters;
+use std::sync::Arc;
+
+/// What meters show now, by meter.
+#[derive(Debug, Default)]
+pub(crate) struct Readings {
+    by_meter: HashMap<MeterId, MeterReading>,
+    /// What `last_reset` says of a line without a running window.
+    since: Timestamp,
+}
+
+impl Readings {
+    /// Reads every meter from the counters that enforcement uses.
+    pub(crate) fn read<'a>(
+        meters: impl IntoIterator<Item = &'a Arc<Meter>>,
+        live: &dyn LiveCounters,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        let by_meter = meters
+            .into_iter()
+            .map(|meter| {
+                let count = live.count(meter, now);
+                let reading = MeterReading::new(meter, now, count.used, count.reserved);
+                (meter.id, reading)
+            })
+            .collect();
+        Self { by_meter, since }
+    }
+
+    pub(crate) fn of(&self, meter: MeterId) -> Option<&MeterReading> {
+        self.by_meter.get(&meter)
+    }
+
+    pub(crate) const fn since(&self) -> Timestamp {
+        self.since
+    }
+}
+
+/// The readings of a template: it has no usage, ever since it was made.
+pub(crate) fn no_usage(since: Timestamp) -> Readings {
+    Readings {
+        by_meter: HashMap::new(),
+        since,
+    }
+}

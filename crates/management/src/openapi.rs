@@ -1,0 +1,100 @@
+//! The description of the API, generated from the operations themselves.
+
+use std::sync::LazyLock;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, Tag};
+use utoipa::PartialSchema as _;
+
+use crate::problem::{ErrorBody, ErrorDetail, ErrorExtras, FieldProblem};
+use crate::router;
+
+/// The page that renders the description; everything it needs is in it.
+const DOCS_PAGE: &str = include_str!("openapi/docs.html");
+
+/// What the description says of the whole.
+const DESCRIPTION: &str = "Who may use which model and tool, and for how much. Every operation under `/api` takes \
+a management API key as `Authorization: Bearer tgm-…` and needs one permission, named at the operation. Amounts of \
+money are JSON numbers, exact to nine decimals. Updates are partial: what is left out is kept.";
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
+    let document = serde_json::to_string_pretty(&document());
+    document.unwrap_or_default() + "\n"
+});
+
+/// The description as JSON text, as it is committed and served.
+pub fn openapi_json() -> &'static str {
+    &DOCUMENT
+}
+
+/// The description.
+fn document() -> OpenApi {
+    let mut document = router::documented().into_openapi();
+    document.info = InfoBuilder::new()
+        .title("Tollgate management API")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("Apache-2.0")
+                .identifier(Some("Apache-2.0"))
+                .build(),
+        ))
+        .build();
+    let components = document.components.get_or_insert_default();
+    for (name, schema) in [
+        ("ErrorBody", ErrorBody::schema()),
+        ("ErrorDetail", ErrorDetail::schema()),
+        ("ErrorExtras", ErrorExtras::schema()),
+        ("FieldProblem", FieldProblem::schema()),
+    ] {
+        components.schemas.insert(name.to_owned(), schema);
+    }
+    components.add_security_scheme(
+        "management_key",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some("A management API key, starting with `tgm-`."))
+                .build(),
+        ),
+    );
+    components.add_security_scheme(
+        "virtual_key",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some("A virtual key, starting with `sk-tg-`."))
+                .build(),
+        ),
+    );
+    document.tags = Some(router::TAGS.iter().map(|(name, text)| tag(name, text)).collect());
+    document
+}
+
+fn tag(name: &str, description: &str) -> Tag {
+    let mut tag = Tag::new(name);
+    tag.description = Some(description.to_owned());
+    tag
+}
+
+/// Serves the description.
+pub(crate) async fn get_openapi() -> Response {
+    let json = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, json)], openapi_json()).into_response()
+}
+
+/// Serves the page for people.
+pub(crate) async fn get_docs() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, DOCS_PAGE).into_response()
+}

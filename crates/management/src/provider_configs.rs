@@ -1,0 +1,313 @@
+//! One provider's part of a profile or of a virtual key.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+use tollgate_domain::IdSource;
+use tollgate_domain::access::ModelList;
+use tollgate_domain::access::profile::{ModelBudget, ProviderConfig};
+use tollgate_domain::ids::{ProviderConfigId, ProviderKeyId};
+use tollgate_domain::limits::LimitSet;
+use tollgate_domain::provider::ProviderName;
+use utoipa::ToSchema;
+
+use crate::body::{Problems, Weight, body};
+use crate::limits::{
+    BudgetInput, BudgetView, Override, RateLimitInput, RateLimitView, Readings, check_budgets,
+    check_rate_limit, merge_budgets, merge_rate_limit,
+};
+
+/// Longest entry of a model list, in characters.
+const MAX_MODEL: usize = 512;
+
+body! {
+    /// What a profile grants and limits at one provider. A provider appears once.
+    struct ProviderConfigInput ignoring ["id"] {
+        /// Configured or not: it grants nothing until the provider exists.
+        provider_name: required ProviderName,
+        /// Every model, whatever `allowed_models` says.
+        all_models_allowed: optional bool,
+        /// Empty denies all, `*` alone allows all, `regex:…` matches whole names without case.
+        allowed_models: optional Vec<String>,
+        /// Taken away from what the two above grant.
+        blacklisted_models: optional Vec<String>,
+        /// The provider's keys to use; left out = all of them.
+        key_ids: optional Vec<ProviderKeyId>,
+        /// Orders providers that offer the same model under its bare name; larger first.
+        weight: optional Weight,
+        /// Budgets on this provider.
+        budgets: optional Vec<BudgetInput>,
+        /// Rate limit on this provider.
+        rate_limit: optional RateLimitInput,
+        /// Limits on single models of it.
+        model_budgets: optional Vec<ModelBudgetInput>,
+    }
+}
+
+body! {
+    /// Limits on one model, or on those that a pattern matches.
+    struct ModelBudgetInput {
+        /// An entry as in `allowed_models`.
+        model: required String,
+        /// Budgets on it.
+        budgets: required Vec<BudgetInput>,
+        /// Rate limit on it.
+        rate_limit: optional RateLimitInput,
+    }
+}
+
+/// What a profile grants and limits at one provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProviderConfigView {
+    /// Given by the server.
+    id: ProviderConfigNumber,
+    /// The provider, configured or not.
+    provider_name: String,
+    /// Every model, whatever `allowed_models` says.
+    all_models_allowed: bool,
+    /// Empty denies all, `*` allows all.
+    allowed_models: Vec<String>,
+    /// Taken away from what the two above grant.
+    blacklisted_models: Vec<String>,
+    /// The provider's keys that are used; null = all of them.
+    key_ids: Option<Vec<String>>,
+    /// Larger first.
+    weight: Option<f64>,
+    /// Budgets on this provider.
+    budgets: Vec<BudgetView>,
+    /// Rate limit on this provider.
+    rate_limit: Option<RateLimitView>,
+    /// Limits on single models of it.
+    model_budgets: Vec<ModelBudgetView>,
+}
+
+/// An integer id.
+pub(crate) type ProviderConfigNumber = i64;
+
+/// Limits on one model.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ModelBudgetView {
+    /// The model or pattern.
+    model: String,
+    /// Budgets on it.
+    budgets: Vec<BudgetView>,
+    /// Rate limit on it.
+    rate_limit: Option<RateLimitView>,
+}
+
+/// Everything that the reader of single fields cannot see.
+pub(crate) fn check_provider_configs(
+    configs: &[ProviderConfigInput],
+    pointer: &str,
+    problems: &mut Problems,
+) {
+    let mut seen = HashSet::new();
+    for (index, config) in configs.iter().enumerate() {
+        let here = format!("{pointer}/{index}");
+        if !seen.insert(&config.provider_name) {
+            problems.invalid(
+                format!("{here}/provider_name"),
+                format!("the provider `{}` appears twice", config.provider_name),
+            );
+        }
+        let allowed = config.allowed_models.as_deref().unwrap_or_default();
+        check_models(allowed, &format!("{here}/allowed_models"), problems);
+        if allowed.len() > 1
+            && let Some(at) = allowed.iter().position(|entry| entry == "*")
+        {
+            problems.invalid(
+                format!("{here}/allowed_models/{at}"),
+                "`*` stands for every model; leave the other entries out",
+            );
+        }
+        let blacklisted = config.blacklisted_models.as_deref().unwrap_or_default();
+        check_models(blacklisted, &format!("{here}/blacklisted_models"), problems);
+        check_limits(
+            config.budgets.as_deref(),
+            config.rate_limit.as_ref(),
+            &here,
+            problems,
+        );
+        let model_budgets = config.model_budgets.as_deref().unwrap_or_default();
+        for (index, line) in model_budgets.iter().enumerate() {
+            let here = format!("{here}/model_budgets/{index}");
+            check_model(&line.model, &format!("{here}/model"), problems);
+            check_limits(
+                Some(&line.budgets),
+                line.rate_limit.as_ref(),
+                &here,
+                problems,
+            );
+        }
+    }
+}
+
+fn check_limits(
+    budgets: Option<&[BudgetInput]>,
+    rate_limit: Option<&RateLimitInput>,
+    pointer: &str,
+    problems: &mut Problems,
+) {
+    check_budgets(
+        budgets.unwrap_or_default(),
+        &format!("{pointer}/budgets"),
+        problems,
+    );
+    if let Some(limit) = rate_limit {
+        check_rate_limit(limit, &format!("{pointer}/rate_limit"), problems);
+    }
+}
+
+/// Checks every entry of a model list.
+pub(crate) fn check_models(entries: &[String], pointer: &str, problems: &mut Problems) {
+    for (index, entry) in entries.iter().enumerate() {
+        check_model(entry, &format!("{pointer}/{index}"), problems);
+    }
+}
+
+fn check_model(entry: &str, pointer: &str, problems: &mut Problems) {
+    let length = entry.chars().count();
+    if entry.trim().is_empty() || length > MAX_MODEL {
+        problems.invalid(
+            pointer,
+            format!("a model must have 1 to {MAX_MODEL} characters"),
+        );
+    } else if let Err(error) = ModelList::compile(&[entry]) {
+        problems.invalid(pointer, error.to_string());
+    }
+}
+
+/// The new list in the place of the old one. A provider that stays keeps its id, and its lines theirs.
+pub(crate) fn merge_provider_configs(
+    old: &[ProviderConfig],
+    new: &[ProviderConfigInput],
+    ids: &dyn IdSource,
+) -> Vec<ProviderConfig> {
+    let mut next_id = old.iter().map(|config| config.id.0).max().unwrap_or(0);
+    new.iter()
+        .map(|config| {
+            let before = old
+                .iter()
+                .find(|old| old.provider_name == config.provider_name);
+            let id = before.map_or_else(
+                || {
+                    next_id += 1;
+                    ProviderConfigId(next_id)
+                },
+                |old| old.id,
+            );
+            merge_one(id, before, config, ids)
+        })
+        .collect()
+}
+
+fn merge_one(
+    id: ProviderConfigId,
+    old: Option<&ProviderConfig>,
+    new: &ProviderConfigInput,
+    ids: &dyn IdSource,
+) -> ProviderConfig {
+    let model_budgets = new.model_budgets.as_deref().unwrap_or_default();
+    ProviderConfig {
+        id,
+        provider_name: new.provider_name.clone(),
+        all_models_allowed: new.all_models_allowed.unwrap_or(false),
+        allowed_models: new.allowed_models.clone().unwrap_or_default(),
+        blacklisted_models: new.blacklisted_models.clone().unwrap_or_default(),
+        key_ids: new.key_ids.clone(),
+        weight: new.weight.map(|weight| weight.0),
+        limits: merge_limits(
+            old.map(|old| &old.limits),
+            new.budgets.as_deref(),
+            new.rate_limit.as_ref(),
+            ids,
+        ),
+        model_budgets: model_budgets
+            .iter()
+            .map(|line| ModelBudget {
+                limits: merge_limits(
+                    old.and_then(|old| old.model_budgets.iter().find(|old| old.model == line.model))
+                        .map(|old| &old.limits),
+                    Some(&line.budgets),
+                    line.rate_limit.as_ref(),
+                    ids,
+                ),
+                model: line.model.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn merge_limits(
+    old: Option<&LimitSet>,
+    budgets: Option<&[BudgetInput]>,
+    rate_limit: Option<&RateLimitInput>,
+    ids: &dyn IdSource,
+) -> LimitSet {
+    let old_budgets = old.map_or(&[][..], |old| &old.budgets);
+    let old_rate = old.and_then(|old| old.rate_limit.as_ref());
+    LimitSet {
+        budgets: merge_budgets(old_budgets, budgets.unwrap_or_default(), ids),
+        rate_limit: rate_limit.map(|limit| merge_rate_limit(old_rate, limit, ids)),
+    }
+}
+
+impl ProviderConfigView {
+    pub(crate) fn new(
+        config: &ProviderConfig,
+        boost: &dyn Fn(tollgate_domain::ids::BudgetId) -> Option<Override>,
+        readings: &Readings,
+    ) -> Self {
+        let scope = format!("provider:{}", config.provider_name);
+        Self {
+            id: config.id.0,
+            provider_name: config.provider_name.to_string(),
+            all_models_allowed: config.all_models_allowed,
+            allowed_models: config.allowed_models.clone(),
+            blacklisted_models: config.blacklisted_models.clone(),
+            key_ids: config
+                .key_ids
+                .as_ref()
+                .map(|ids| ids.iter().map(ToString::to_string).collect()),
+            weight: config.weight,
+            budgets: view_budgets(&config.limits, &scope, boost, readings),
+            rate_limit: view_rate_limit(&config.limits, readings),
+            model_budgets: config
+                .model_budgets
+                .iter()
+                .map(|line| ModelBudgetView {
+                    model: line.model.clone(),
+                    budgets: view_budgets(
+                        &line.limits,
+                        &format!("{scope}/model:{}", line.model),
+                        boost,
+                        readings,
+                    ),
+                    rate_limit: view_rate_limit(&line.limits, readings),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The budgets of a place, as answers show them.
+pub(crate) fn view_budgets(
+    limits: &LimitSet,
+    scope: &str,
+    boost: &dyn Fn(tollgate_domain::ids::BudgetId) -> Option<Override>,
+    readings: &Readings,
+) -> Vec<BudgetView> {
+    limits
+        .budgets
+        .iter()
+        .map(|line| BudgetView::new(line, scope, boost(line.id), readings))
+        .collect()
+}
+
+/// The rate limit of a place, as answers show it.
+pub(crate) fn view_rate_limit(limits: &LimitSet, readings: &Readings) -> Option<RateLimitView> {
+    limits
+        .rate_limit
+        .as_ref()
+        .map(|line| RateLimitView::new(line, readings))
+}

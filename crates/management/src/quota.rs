@@ -1,0 +1,165 @@
+//! The holder's own view: what is left of every limit that a virtual key meets.
+
+use axum::extract::State;
+use http::HeaderMap;
+use serde::Serialize;
+use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
+use tollgate_domain::Timestamp;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::answers::Refusals;
+use crate::extract::Json;
+use crate::meters::{LimitReading, read_meters};
+use crate::problem::{Answer, Problem};
+use crate::secrets::{MANAGEMENT_KEY_PREFIX, VIRTUAL_KEY_PREFIX, hash_secret};
+use crate::state::ManagementState;
+
+/// Headers in which the data plane takes a key.
+const KEY_HEADERS: [&str; 6] = [
+    "authorization",
+    "x-api-key",
+    "api-key",
+    "x-goog-api-key",
+    "x-tollgate-key",
+    "x-bf-vk",
+];
+
+/// The one operation whose credential is a virtual key.
+pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new().routes(routes!(get_virtual_key_quota))
+}
+
+/// What is left for a key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Quota {
+    virtual_key: QuotaKey,
+    /// Every limit that a request of the key meets: its own, its holder's copies', and those of the groups above.
+    limits: Vec<LimitReading>,
+}
+
+/// The key that asks.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct QuotaKey {
+    id: String,
+    name: String,
+    is_active: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+}
+
+/// See what is left
+///
+/// The credential is the virtual key itself, in any of the headers that the data plane takes.
+#[utoipa::path(
+    get, path = "/virtual-keys/quota", tag = "virtual keys",
+    responses((status = 200, body = Quota), Refusals),
+    security(("virtual_key" = []))
+)]
+pub(crate) async fn get_virtual_key_quota(
+    State(state): State<ManagementState>,
+    headers: HeaderMap,
+) -> Answer<Json<Quota>> {
+    let parts = state.parts();
+    let secret = find_secret(&headers)?;
+    let (snapshot, now) = (parts.policy.snapshot(), parts.clock.now());
+    let key = snapshot
+        .key_by_hash(&hash_secret(secret), now)
+        .ok_or_else(|| Problem::unauthenticated("this virtual key is unknown or was replaced"))?;
+    let meters = meters_of(&snapshot, key, now);
+    Ok(Json(Quota {
+        virtual_key: QuotaKey {
+            id: key.id.to_string(),
+            name: key.name.to_string(),
+            is_active: key.is_active,
+            expires_at: key.expires_at,
+        },
+        limits: read_meters(&meters, parts.live.as_ref(), now),
+    }))
+}
+
+/// The one virtual key that the request carries.
+fn find_secret(headers: &HeaderMap) -> Answer<&str> {
+    let mut found: Option<&str> = None;
+    for name in KEY_HEADERS {
+        for value in headers.get_all(name) {
+            let text = value.to_str().unwrap_or_default().trim();
+            let text = match text.split_once(' ') {
+                Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+                _ => text,
+            };
+            if text.starts_with(MANAGEMENT_KEY_PREFIX) {
+                return Err(Problem::unauthenticated(
+                    "this shows a virtual key's own limits; send the virtual key, not a management key",
+                ));
+            }
+            if !text.starts_with(VIRTUAL_KEY_PREFIX) {
+                continue;
+            }
+            if found.is_some_and(|earlier| earlier != text) {
+                return Err(Problem::unauthenticated("two different virtual keys were sent"));
+            }
+            found = Some(text);
+        }
+    }
+    found.ok_or_else(|| {
+        Problem::unauthenticated("send the virtual key as `Authorization: Bearer sk-tg-…`")
+    })
+}
+
+/// Every meter that a request of the key may meet, nearest first.
+pub(crate) fn meters_of(
+    snapshot: &Snapshot,
+    key: &VirtualKey,
+    now: Timestamp,
+) -> Vec<std::sync::Arc<tollgate_domain::limits::Meter>> {
+    let mut meters = key.meters.clone();
+    for grant in &key.grants {
+        meters.extend(grant.meters.iter().cloned());
+    }
+    let mut above = Vec::new();
+    match key.holder {
+        KeyHolder::User(id) => {
+            if let Some(user) = snapshot.user(id) {
+                let active = |copy: &&std::sync::Arc<tollgate_domain::access::Copy>| {
+                    copy.is_active && copy.expires_at.is_none_or(|until| now < until)
+                };
+                for copy in user.copies.iter().filter(active) {
+                    push_copy(&mut meters, copy);
+                }
+                above.extend(user.groups.iter().copied());
+            }
+        }
+        KeyHolder::Group(id) => above.push(id),
+        KeyHolder::Itself => {}
+    }
+    let mut seen = Vec::new();
+    while let Some(id) = above.pop() {
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        if let Some(group) = snapshot.group(id) {
+            meters.extend(group.meters.iter().cloned());
+            if let Some(profile) = &group.profile {
+                push_copy(&mut meters, &profile.copy);
+            }
+            above.extend(group.parents.iter().copied());
+        }
+    }
+    meters
+}
+
+fn push_copy(
+    meters: &mut Vec<std::sync::Arc<tollgate_domain::limits::Meter>>,
+    copy: &tollgate_domain::access::Copy,
+) {
+    meters.extend(copy.meters.iter().cloned());
+    for grant in &copy.grants {
+        meters.extend(grant.meters.iter().cloned());
+        for line in &grant.model_meters {
+            meters.extend(line.meters.iter().cloned());
+        }
+    }
+}

@@ -1,0 +1,52 @@
+use tollgate_domain::ids::RoleId;
+use tollgate_storage::roles;
+
+use super::{RoleBody, RoleView, get_existing, name_taken};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body, bounded_text};
+use crate::context::{Require, UpdateRoles};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+
+body! {
+    /// A partial update of a role.
+    struct UpdateRole ignoring ["id", "is_system", "created_at", "updated_at"] {
+        /// 1 to 255 characters, unique without regard to case.
+        name: given String,
+        /// Null clears it.
+        description: patch String,
+    }
+}
+
+/// Rename a role
+#[utoipa::path(
+    put, path = "/rbac/roles/{role_id}", tag = "roles",
+    params(("role_id" = i64, Path, description = "The role's id", minimum = 0)),
+    request_body = UpdateRole,
+    responses((status = 200, body = RoleBody), WriteRefusals),
+    security(("management_key" = ["Roles:Update"]))
+)]
+pub(crate) async fn update_role(
+    ctx: Require<UpdateRoles>,
+    Path(id): Path<RoleId>,
+    Json(body): Json<UpdateRole>,
+) -> Answer<Json<RoleBody>> {
+    let mut problems = Problems::default();
+    let name = body
+        .name
+        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
+    problems.into_result()?;
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, id).await?;
+    let name = name.unwrap_or_else(|| old.name.clone());
+    let description = body.description.apply_to(old.description.clone());
+    roles::update(&mut tx, id, &name, description.as_deref(), ctx.now())
+        .await
+        .map_err(|error| name_taken(error, &name))?;
+    let role = RoleView::from(get_existing(&mut tx, id).await?);
+    let act = Act::new("update", "role", id);
+    ctx.record(&mut tx, act.before(&RoleView::from(old)).after(&role)).await?;
+    ctx.commit(tx).await?;
+    Ok(Json(RoleBody { role }))
+}

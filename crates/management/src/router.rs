@@ -1,0 +1,85 @@
+//! Every route in one place, and the layers around them.
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::problem::Problem;
+use crate::state::ManagementState;
+use crate::{access_profiles, api_keys, door, edge, openapi, quota, roles, users};
+
+/// What the description groups operations by.
+pub(crate) const TAGS: &[(&str, &str)] = &[
+    (
+        "access profiles",
+        "What their holders may use, and how much of it. Each holder has a copy with counters of its own.",
+    ),
+    ("users", "People, and agents that act as one."),
+    ("roles", "What a role may do on this API."),
+    ("management keys", "Keys of this API."),
+];
+
+/// Operations by where they are mounted and what guards them.
+struct Operations {
+    /// Under `/api/governance`, behind the door.
+    governance: OpenApiRouter<ManagementState>,
+    /// Under `/api`, behind the door.
+    api: OpenApiRouter<ManagementState>,
+    /// Under `/api/governance`, with a door of their own.
+    own_door: OpenApiRouter<ManagementState>,
+    /// Under `/api` as well, and deprecated there: the same operations as under `/api/governance`.
+    short: OpenApiRouter<ManagementState>,
+}
+
+fn operations() -> Operations {
+    Operations {
+        governance: access_profiles::operations()
+            .merge(users::operations())
+            .merge(roles::operations()),
+        api: api_keys::operations(),
+        own_door: quota::operations(),
+        short: access_profiles::operations(),
+    }
+}
+
+/// All operations, for the description.
+pub(crate) fn documented() -> OpenApiRouter<ManagementState> {
+    let operations = operations();
+    OpenApiRouter::new()
+        .nest("/api/governance", operations.governance.merge(operations.own_door))
+        .nest("/api", operations.api.merge(operations.short))
+}
+
+/// The management API with its description.
+///
+/// A request passes, from outside: `edge::finish` (request id, one body for every error), a net for panics, the match of
+/// the route, `edge::deprecated` on the short paths, `door::authenticate`, and the permission that the operation's
+/// first argument demands. Nothing is decided on the raw path: what does not match a route exactly is not found.
+pub fn router(state: ManagementState) -> Router {
+    let operations = operations();
+    let door = || from_fn_with_state(state.clone(), door::authenticate);
+    let guarded = |routes: OpenApiRouter<ManagementState>| Router::from(routes).route_layer(door());
+    let short = guarded(operations.short).route_layer(from_fn(edge::deprecated));
+    Router::new()
+        .nest("/api/governance", guarded(operations.governance).merge(operations.own_door.into()))
+        .nest("/api", guarded(operations.api).merge(short))
+        .route("/openapi.json", get(openapi::get_openapi))
+        .route("/docs", get(openapi::get_docs))
+        .fallback(edge::unknown_path)
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn_with_state(state.clone(), edge::finish))
+        .with_state(state)
+}
+
+/// A bug costs one request.
+fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let cause = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a message");
+    Problem::internal(&cause).into_response()
+}

@@ -1,0 +1,111 @@
+//! What the management API needs from the rest of the process, and nothing more.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+use tollgate_domain::access::Plan;
+use tollgate_domain::ids::{UserId, VirtualKeyId};
+use tollgate_domain::live::LiveCounters;
+use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
+use tollgate_domain::{Clock, IdSource, Timestamp};
+use tollgate_storage::Store;
+
+use crate::secrets::{EnvironmentNames, SecretSource};
+
+/// A future behind a pointer, so that ports can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why a committed change is not live yet.
+#[derive(Debug, thiserror::Error)]
+#[error("the change is stored and not yet in force: {0}")]
+pub struct PublishError(pub String);
+
+/// Brings committed changes to the data plane.
+pub trait Publisher: Send + Sync {
+    /// Returns once the newest state of everything in `changes` is in force for the next request.
+    ///
+    /// # Errors
+    /// When the changed entities could not be loaded. The publisher keeps trying; the change is stored either way.
+    fn publish(&self, changes: Vec<SnapshotChange>) -> BoxFuture<'_, Result<(), PublishError>>;
+}
+
+/// A question to the policy: what would the data plane do now?
+#[derive(Debug, Clone)]
+pub struct ExplainQuery {
+    /// The key that would be used, or
+    pub virtual_key: Option<VirtualKeyId>,
+    /// the user that would ask with any key.
+    pub user: Option<UserId>,
+    /// `provider/model` or a bare model name.
+    pub model: Option<String>,
+    /// The kind of work, as [`tollgate_domain::access::Endpoint::as_str`] writes it.
+    pub endpoint: tollgate_domain::access::Endpoint,
+    /// Tokens of input, when known.
+    pub input_tokens: Option<u64>,
+    /// The output limit that the request would name.
+    pub max_output_tokens: Option<u64>,
+    /// The instant to decide for.
+    pub at: Timestamp,
+}
+
+/// Reads the policy that is in force.
+pub trait Policy: Send + Sync {
+    /// The snapshot that the data plane decides by.
+    fn snapshot(&self) -> Arc<Snapshot>;
+
+    /// The plan that the data plane would make. `None` when the key or user does not exist.
+    fn explain(&self, query: &ExplainQuery) -> Option<Plan>;
+}
+
+/// Everything that the operations use. Cheap to clone.
+#[derive(Clone)]
+pub struct ManagementState {
+    inner: Arc<ManagementParts>,
+}
+
+/// What [`ManagementState`] is made from.
+pub struct ManagementParts {
+    /// The database.
+    pub store: Store,
+    /// The counters that enforcement uses.
+    pub live: Arc<dyn LiveCounters>,
+    /// Brings changes to the data plane.
+    pub publisher: Arc<dyn Publisher>,
+    /// The policy in force.
+    pub policy: Arc<dyn Policy>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn IdSource>,
+    /// New secrets.
+    pub secrets: Arc<dyn SecretSource>,
+    /// Which environment variables a provider's key may name.
+    pub environment_names: EnvironmentNames,
+    /// Where commits run, so that a caller who goes away cannot stop one between storing and publishing.
+    pub tasks: TaskTracker,
+}
+
+impl ManagementState {
+    /// The state made of these parts.
+    pub fn new(parts: ManagementParts) -> Self {
+        Self {
+            inner: Arc::new(parts),
+        }
+    }
+
+    pub(crate) fn parts(&self) -> &ManagementParts {
+        &self.inner
+    }
+
+    pub(crate) fn ids(&self) -> &dyn IdSource {
+        self.inner.ids.as_ref()
+    }
+}
+
+impl std::fmt::Debug for ManagementState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManagementState").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,110 @@
+//! Users: people, and agents that act as one.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+mod role;
+mod update;
+
+use serde::Serialize;
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::UserId;
+use tollgate_storage::users::User;
+use tollgate_storage::{Constraint, Db, StorageError, users};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::body::Problems;
+use crate::problem::{Answer, Problem};
+use crate::state::ManagementState;
+
+/// Longest e-mail address that mail servers take.
+const MAX_EMAIL: usize = 254;
+
+/// The operations on users.
+pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_users, create::create_user))
+        .routes(routes!(
+            get::get_user,
+            update::update_user,
+            delete::delete_user
+        ))
+        .routes(routes!(role::set_user_role))
+}
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserView {
+    id: String,
+    name: String,
+    /// Unique without regard to case.
+    email: String,
+    /// The role on this API.
+    role_id: Option<i64>,
+    /// When not, every key of the user is refused.
+    is_active: bool,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// One user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserBody {
+    pub(crate) user: UserView,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            name: user.name,
+            email: user.email,
+            role_id: user.role_id.map(|id| id.0),
+            is_active: user.is_active,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// The user, or 404.
+pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: UserId) -> Answer<User> {
+    users::find(db, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("user", id))
+}
+
+/// A trimmed e-mail address. Whether mail arrives there only mail can tell, so this looks only for slips.
+fn read_email(text: &str, problems: &mut Problems) -> String {
+    let email = text.trim();
+    let is_plausible = email.len() <= MAX_EMAIL
+        && !email.chars().any(|each| each.is_whitespace() || each.is_control())
+        && email
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    if !is_plausible {
+        let shown: String = email.chars().take(80).collect();
+        problems.invalid("/email", format!("`{shown}` is not an e-mail address"));
+    }
+    email.to_owned()
+}
+
+/// What the database refused, in terms of the request.
+fn explain(error: StorageError, email: &str) -> Problem {
+    if error.conflicts_with(Constraint::UserEmail) {
+        return Problem::conflict(
+            "email_taken",
+            format!("a user has the e-mail address `{email}` already"),
+        )
+        .at("/email");
+    }
+    match error {
+        StorageError::Reference => Problem::invalid("/role_id", "no such role exists"),
+        other => other.into(),
+    }
+}

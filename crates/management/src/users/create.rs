@@ -1,0 +1,58 @@
+use http::StatusCode;
+use tollgate_domain::ids::{RoleId, UserId};
+use tollgate_storage::users::{self, User};
+
+use super::{UserBody, UserView, explain, read_email};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body, bounded_text};
+use crate::context::{CreateUsers, Require};
+use crate::extract::Json;
+use crate::problem::Answer;
+
+body! {
+    /// A new user.
+    struct CreateUser {
+        /// 1 to 255 characters.
+        name: required String,
+        /// Unique without regard to case.
+        email: required String,
+        /// The role on this API. Profiles that are defaults of the role are assigned at once.
+        role_id: optional RoleId,
+    }
+}
+
+/// Create a user
+#[utoipa::path(
+    post, path = "/users", tag = "users",
+    request_body = CreateUser,
+    responses((status = 201, body = UserBody), WriteRefusals),
+    security(("management_key" = ["Users:Create"]))
+)]
+pub(crate) async fn create_user(
+    ctx: Require<CreateUsers>,
+    Json(body): Json<CreateUser>,
+) -> Answer<(StatusCode, Json<UserBody>)> {
+    let mut problems = Problems::default();
+    let now = ctx.now();
+    let user = User {
+        id: UserId::from_uuid(ctx.parts().ids.next_uuid()),
+        name: bounded_text(&body.name, "/name", "a name", 255, &mut problems),
+        email: read_email(&body.email, &mut problems),
+        role_id: body.role_id,
+        is_active: true,
+        created_at: now,
+        updated_at: now,
+    };
+    problems.into_result()?;
+    let mut tx = ctx.begin().await?;
+    users::create(&mut tx, &user)
+        .await
+        .map_err(|error| explain(error, &user.email))?;
+    let id = user.id;
+    let user = UserView::from(user);
+    let act = Act::new("create", "user", id).about_user(id);
+    ctx.record(&mut tx, act.after(&user)).await?;
+    ctx.commit(tx).await?;
+    Ok((StatusCode::CREATED, Json(UserBody { user })))
+}

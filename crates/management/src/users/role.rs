@@ -1,0 +1,51 @@
+use tollgate_domain::ids::{RoleId, UserId};
+use tollgate_storage::users::{self, User};
+
+use super::{UserBody, UserView, explain, get_existing};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::body;
+use crate::context::{Require, UpdateUsers};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+
+body! {
+    /// The user's new role.
+    struct SetUserRole {
+        /// The role's id.
+        role_id: required RoleId,
+    }
+}
+
+/// Give a user another role
+///
+/// Profiles that the user had from the old role's defaults are withdrawn, the new role's defaults are assigned, and
+/// profiles assigned by hand stay.
+#[utoipa::path(
+    put, path = "/users/{user_id}/role", tag = "users",
+    params(("user_id" = String, Path, description = "The user's id")),
+    request_body = SetUserRole,
+    responses((status = 200, body = UserBody), WriteRefusals),
+    security(("management_key" = ["Users:Update"]))
+)]
+pub(crate) async fn set_user_role(
+    ctx: Require<UpdateUsers>,
+    Path(id): Path<UserId>,
+    Json(body): Json<SetUserRole>,
+) -> Answer<Json<UserBody>> {
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, id).await?;
+    let new = User {
+        role_id: Some(body.role_id),
+        updated_at: ctx.now(),
+        ..old.clone()
+    };
+    users::update(&mut tx, &new)
+        .await
+        .map_err(|error| explain(error, &new.email))?;
+    let (old, user) = (UserView::from(old), UserView::from(new));
+    let act = Act::new("update", "user", id).about_user(id);
+    ctx.record(&mut tx, act.before(&old).after(&user)).await?;
+    ctx.commit(tx).await?;
+    Ok(Json(UserBody { user }))
+}

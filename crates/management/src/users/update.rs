@@ -1,0 +1,62 @@
+use tollgate_domain::ids::UserId;
+use tollgate_storage::users::{self, User};
+
+use super::{UserBody, UserView, explain, get_existing, read_email};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body, bounded_text};
+use crate::context::{Require, UpdateUsers};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+
+body! {
+    /// A partial update of a user. The role has an operation of its own.
+    struct UpdateUser ignoring ["id", "role_id", "created_at", "updated_at"] {
+        /// 1 to 255 characters.
+        name: given String,
+        /// Unique without regard to case.
+        email: given String,
+        /// False refuses every key of the user from the next request on.
+        is_active: given bool,
+    }
+}
+
+/// Change a user
+#[utoipa::path(
+    put, path = "/users/{user_id}", tag = "users",
+    params(("user_id" = String, Path, description = "The user's id")),
+    request_body = UpdateUser,
+    responses((status = 200, body = UserBody), WriteRefusals),
+    security(("management_key" = ["Users:Update"]))
+)]
+pub(crate) async fn update_user(
+    ctx: Require<UpdateUsers>,
+    Path(id): Path<UserId>,
+    Json(body): Json<UpdateUser>,
+) -> Answer<Json<UserBody>> {
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, id).await?;
+    let mut problems = Problems::default();
+    let new = User {
+        name: body.name.map_or_else(
+            || old.name.clone(),
+            |name| bounded_text(&name, "/name", "a name", 255, &mut problems),
+        ),
+        email: body.email.map_or_else(
+            || old.email.clone(),
+            |email| read_email(&email, &mut problems),
+        ),
+        is_active: body.is_active.unwrap_or(old.is_active),
+        updated_at: ctx.now(),
+        ..old.clone()
+    };
+    problems.into_result()?;
+    users::update(&mut tx, &new)
+        .await
+        .map_err(|error| explain(error, &new.email))?;
+    let (old, user) = (UserView::from(old), UserView::from(new));
+    let act = Act::new("update", "user", id).about_user(id);
+    ctx.record(&mut tx, act.before(&old).after(&user)).await?;
+    ctx.commit(tx).await?;
+    Ok(Json(UserBody { user }))
+}
