@@ -28,12 +28,21 @@ pub(crate) struct Refusals;
 pub(crate) struct WriteRefusals;
 
 const COMMON: [(&str, &str); 6] = [
-    ("400", "A parameter or the body is not acceptable; `param` points at the place."),
+    (
+        "400",
+        "A parameter or the body is not acceptable; `param` points at the place.",
+    ),
     ("401", "No management API key, or not a valid one."),
-    ("403", "The key lacks the permission, which the message names."),
+    (
+        "403",
+        "The key lacks the permission, which the message names.",
+    ),
     ("404", "What the path names does not exist."),
     ("500", "A mistake of ours; quote the event id."),
-    ("503", "The database or the ledger is unavailable; nothing was changed."),
+    (
+        "503",
+        "The database or the ledger is unavailable; nothing was changed.",
+    ),
 ];
 
 const WITH_BODY: [(&str, &str); 4] = [

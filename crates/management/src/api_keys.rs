@@ -107,7 +107,9 @@ fn check_scopes(ctx: &Context, wanted: &[PermissionId]) -> Answer<BTreeSet<Permi
         Some(permission) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "scope_exceeded",
-            format!("a key cannot have the permission `{permission}`, which your own does not have"),
+            format!(
+                "a key cannot have the permission `{permission}`, which your own does not have"
+            ),
         )
         .at("/scopes")),
         None => Ok(wanted),

@@ -6,9 +6,9 @@ use std::ops::Deref;
 use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
+use tollgate_domain::Timestamp;
 use tollgate_domain::permission::{Action, Permission, Resource};
 use tollgate_domain::snapshot::SnapshotChange;
-use tollgate_domain::Timestamp;
 use tollgate_storage::{Store, Tx};
 
 use crate::door::Actor;
@@ -103,17 +103,18 @@ impl<P: Permits> FromRequestParts<ManagementState> for Require<P> {
         parts: &mut Parts,
         state: &ManagementState,
     ) -> Result<Self, Problem> {
-        let actor = parts
-            .extensions
-            .get::<Actor>()
-            .cloned()
-            .ok_or_else(|| Problem::unauthenticated("no credential was checked for this path"))?;
+        let actor =
+            parts.extensions.get::<Actor>().cloned().ok_or_else(|| {
+                Problem::unauthenticated("no credential was checked for this path")
+            })?;
         let needed = P::PERMISSION;
         if !actor.may(needed) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "permission_denied",
-                format!("this needs the permission `{needed}`, which this management key does not have"),
+                format!(
+                    "this needs the permission `{needed}`, which this management key does not have"
+                ),
             ));
         }
         Ok(Self {

@@ -18,8 +18,7 @@ use crate::secrets::{MANAGEMENT_KEY_PREFIX, VIRTUAL_KEY_PREFIX, hash_secret};
 use crate::state::ManagementState;
 
 /// What every refusal ends with.
-const ACCEPTED: &str =
-    "the management API accepts only `Authorization: Bearer <management API key>` (starting with `tgm-`)";
+const ACCEPTED: &str = "the management API accepts only `Authorization: Bearer <management API key>` (starting with `tgm-`)";
 
 /// How often the use of a key is noted, in microseconds.
 const NOTED_EVERY: i64 = 60 * MICROS_PER_SECOND;
@@ -87,11 +86,7 @@ async fn find_actor(
 }
 
 /// Keeps `last_used_at` to the minute.
-async fn note_use(
-    store: &Store,
-    id: ManagementKeyId,
-    now: Timestamp,
-) -> Result<(), StorageError> {
+async fn note_use(store: &Store, id: ManagementKeyId, now: Timestamp) -> Result<(), StorageError> {
     let mut tx = store.begin().await?;
     management_keys::touch(&mut tx, id, now).await?;
     let _nothing_to_publish = tx.commit().await?;
@@ -128,9 +123,12 @@ fn bearer_token<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Answer<&'a s
 /// What was sent instead.
 fn other_credential(headers: &HeaderMap, query: Option<&str>) -> &'static str {
     let has_key_in_query = query.is_some_and(|query| {
-        query
-            .split('&')
-            .any(|pair| matches!(pair.split('=').next(), Some("key" | "api_key" | "access_token")))
+        query.split('&').any(|pair| {
+            matches!(
+                pair.split('=').next(),
+                Some("key" | "api_key" | "access_token")
+            )
+        })
     });
     if headers.contains_key("x-api-key") || headers.contains_key("api-key") {
         "an `x-api-key` header is not accepted here"

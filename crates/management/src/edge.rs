@@ -71,7 +71,11 @@ fn no_such_path(path: &str) -> Problem {
 /// Keeps the headers (`allow`, `retry-after`) and replaces the body.
 fn write_problem(response: Response, problem: &Problem, event: &str) -> Response {
     if problem.status.is_server_error() {
-        tracing::warn!(event, status = problem.status.as_u16(), "a management request failed");
+        tracing::warn!(
+            event,
+            status = problem.status.as_u16(),
+            "a management request failed"
+        );
     }
     let mut written = (problem.status, axum::Json(problem.body(event))).into_response();
     for (name, value) in response.headers() {

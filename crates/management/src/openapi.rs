@@ -4,9 +4,9 @@ use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use utoipa::PartialSchema as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, Tag};
-use utoipa::PartialSchema as _;
 
 use crate::problem::{ErrorBody, ErrorDetail, ErrorExtras, FieldProblem};
 use crate::router;
@@ -70,7 +70,12 @@ fn document() -> OpenApi {
                 .build(),
         ),
     );
-    document.tags = Some(router::TAGS.iter().map(|(name, text)| tag(name, text)).collect());
+    document.tags = Some(
+        router::TAGS
+            .iter()
+            .map(|(name, text)| tag(name, text))
+            .collect(),
+    );
     document
 }
 

@@ -175,7 +175,9 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let mut response = self.status.into_response();
-        response.headers_mut().extend(std::mem::take(&mut self.headers));
+        response
+            .headers_mut()
+            .extend(std::mem::take(&mut self.headers));
         response.extensions_mut().insert(self);
         response
     }

@@ -226,8 +226,10 @@ fn merge_one(
             .iter()
             .map(|line| ModelBudget {
                 limits: merge_limits(
-                    old.and_then(|old| old.model_budgets.iter().find(|old| old.model == line.model))
-                        .map(|old| &old.limits),
+                    old.and_then(|old| {
+                        old.model_budgets.iter().find(|old| old.model == line.model)
+                    })
+                    .map(|old| &old.limits),
                     Some(&line.budgets),
                     line.rate_limit.as_ref(),
                     ids,

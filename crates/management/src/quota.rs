@@ -3,8 +3,8 @@
 use axum::extract::State;
 use http::HeaderMap;
 use serde::Serialize;
-use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
 use tollgate_domain::Timestamp;
+use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -98,7 +98,9 @@ fn find_secret(headers: &HeaderMap) -> Answer<&str> {
                 continue;
             }
             if found.is_some_and(|earlier| earlier != text) {
-                return Err(Problem::unauthenticated("two different virtual keys were sent"));
+                return Err(Problem::unauthenticated(
+                    "two different virtual keys were sent",
+                ));
             }
             found = Some(text);
         }

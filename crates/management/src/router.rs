@@ -49,7 +49,10 @@ fn operations() -> Operations {
 pub(crate) fn documented() -> OpenApiRouter<ManagementState> {
     let operations = operations();
     OpenApiRouter::new()
-        .nest("/api/governance", operations.governance.merge(operations.own_door))
+        .nest(
+            "/api/governance",
+            operations.governance.merge(operations.own_door),
+        )
         .nest("/api", operations.api.merge(operations.short))
 }
 
@@ -64,7 +67,10 @@ pub fn router(state: ManagementState) -> Router {
     let guarded = |routes: OpenApiRouter<ManagementState>| Router::from(routes).route_layer(door());
     let short = guarded(operations.short).route_layer(from_fn(edge::deprecated));
     Router::new()
-        .nest("/api/governance", guarded(operations.governance).merge(operations.own_door.into()))
+        .nest(
+            "/api/governance",
+            guarded(operations.governance).merge(Router::from(operations.own_door)),
+        )
         .nest("/api", guarded(operations.api).merge(short))
         .route("/openapi.json", get(openapi::get_openapi))
         .route("/docs", get(openapi::get_docs))

@@ -216,7 +216,13 @@ mod tests {
     fn only_allowed_variables_can_be_named() {
         let names = EnvironmentNames::default();
         assert!(names.allow("OPENAI_API_KEY"));
-        for refused in ["PATH", "TOLLGATE_API_KEY", "tollgate_API_KEY", "A-B_API_KEY", ""] {
+        for refused in [
+            "PATH",
+            "TOLLGATE_API_KEY",
+            "tollgate_API_KEY",
+            "A-B_API_KEY",
+            "",
+        ] {
             assert!(!names.allow(refused), "{refused}");
         }
         assert!(EnvironmentNames::new(vec!["A*C*".to_owned()]).allow("ABCD"));

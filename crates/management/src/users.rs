@@ -83,10 +83,12 @@ pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: UserId) -> Answer<Us
 fn read_email(text: &str, problems: &mut Problems) -> String {
     let email = text.trim();
     let is_plausible = email.len() <= MAX_EMAIL
-        && !email.chars().any(|each| each.is_whitespace() || each.is_control())
-        && email
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+        && !email
+            .chars()
+            .any(|each| each.is_whitespace() || each.is_control())
+        && email.split_once('@').is_some_and(|(name, host)| {
+            !name.is_empty() && !host.is_empty() && !host.contains('@')
+        });
     if !is_plausible {
         let shown: String = email.chars().take(80).collect();
         problems.invalid("/email", format!("`{shown}` is not an e-mail address"));

@@ -383,3 +383,6 @@ fn read_tags(tags: &[String], problems: &mut Problems) -> Vec<String> {
         .filter(|tag| seen.insert(tag.clone()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

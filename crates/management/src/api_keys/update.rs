@@ -61,7 +61,8 @@ pub(crate) async fn update_api_key(
     management_keys::update(&mut tx, &new, ctx.now()).await?;
     let (old, api_key) = (ApiKeyView::from(old), ApiKeyView::from(new));
     let act = Act::new("update", "management_key", id);
-    ctx.record(&mut tx, act.before(&old).after(&api_key)).await?;
+    ctx.record(&mut tx, act.before(&old).after(&api_key))
+        .await?;
     ctx.commit(tx).await?;
     Ok(Json(ApiKeyBody { api_key }))
 }

@@ -172,7 +172,14 @@ pub(crate) fn describe_field(
     schema: RefOr<Schema>,
 ) -> ObjectBuilder {
     let is_nullable = matches!(mode, "optional" | "patch");
-    let schema = described(if is_nullable { nullable(schema) } else { schema }, doc.trim());
+    let schema = described(
+        if is_nullable {
+            nullable(schema)
+        } else {
+            schema
+        },
+        doc.trim(),
+    );
     let object = object.property(name, schema);
     if mode == "required" {
         object.required(name)

@@ -482,3 +482,69 @@ pub(crate) fn bounded_text(
     }
     trimmed.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::read_body;
+
+    fn check<T: FromJson + PartialEq + fmt::Debug>(text: &str, expect: Result<T, &str>) {
+        let found = read_body::<T>(text.as_bytes()).map_err(|problem| problem.message);
+        assert_eq!(found, expect.map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_exact() {
+        check("0.1", Ok(Usd::from_nanos(100_000_000)));
+        check("1e-9", Ok(Usd::from_nanos(1)));
+        check::<Usd>("-0.5", Err("an amount cannot be negative"));
+        check::<Usd>(
+            "0.0000000001",
+            Err("`0.0000000001` has more than nine decimals; the smallest amount is 0.000000001"),
+        );
+        check(
+            "18446744073709551615",
+            Err::<u64, _>("`18446744073709551615` is not between 0 and 9223372036854775807"),
+        );
+        check("3.0", Ok(3_u64));
+        check("3.5", Err::<u64, _>("`3.5` is not a whole number"));
+        check(
+            "\"3\"",
+            Err::<u64, _>("expected a whole number, found a string"),
+        );
+    }
+
+    #[test]
+    fn rotation_intervals_have_three_spellings() {
+        check("\"12h\"", Ok(RotationInterval(12 * NANOS_PER_HOUR)));
+        check("\"30d\"", Ok(RotationInterval(720 * NANOS_PER_HOUR)));
+        check("3600000000000", Ok(RotationInterval(NANOS_PER_HOUR)));
+        check("0", Ok(RotationInterval(0)));
+        for refused in [
+            "\"30m\"",
+            "\"366d\"",
+            "1",
+            "\"d\"",
+            "\"-1d\"",
+            "\"99999999999999999999h\"",
+        ] {
+            assert!(
+                read_body::<RotationInterval>(refused.as_bytes()).is_err(),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn broken_bodies_say_where() {
+        check::<bool>(
+            "{",
+            Err("the body is not valid JSON: EOF while parsing an object at line 1 column 1"),
+        );
+        assert!(read_body::<bool>(b"\xff").is_err());
+        assert!(read_body::<bool>(b"").is_err());
+        assert!(read_body::<String>(br#""\ud800""#).is_err());
+        let deep = "[".repeat(100_000);
+        assert!(read_body::<Vec<bool>>(deep.as_bytes()).is_err());
+    }
+}

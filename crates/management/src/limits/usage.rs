@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 
+use std::sync::Arc;
 use tollgate_domain::Timestamp;
 use tollgate_domain::error::MeterReading;
 use tollgate_domain::limits::{Meter, MeterId};
 use tollgate_domain::live::LiveCounters;
-use std::sync::Arc;
 
 /// What meters show now, by meter.
 #[derive(Debug, Default)]

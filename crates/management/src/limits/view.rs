@@ -122,9 +122,7 @@ impl BudgetView {
                 .and_then(|reading| reading.window_start)
                 .unwrap_or(readings.since()),
             reserved: Usd::from_nanos(reading.map_or(0, |reading| reading.reserved)),
-            remaining: reading.map_or(line.max_limit, |reading| {
-                Usd::from_nanos(reading.remaining)
-            }),
+            remaining: reading.map_or(line.max_limit, |reading| Usd::from_nanos(reading.remaining)),
             resets_at: reading.and_then(|reading| reading.resets_at),
             effective_max_limit: reading
                 .map_or(line.max_limit, |reading| Usd::from_nanos(reading.limit)),

@@ -38,7 +38,8 @@ pub(crate) async fn create_role(
         .await
         .map_err(|error| name_taken(error, &name))?;
     let role = RoleView::from(get_existing(&mut tx, id).await?);
-    ctx.record(&mut tx, Act::new("create", "role", id).after(&role)).await?;
+    ctx.record(&mut tx, Act::new("create", "role", id).after(&role))
+        .await?;
     ctx.commit(tx).await?;
     Ok((StatusCode::CREATED, Json(RoleBody { role })))
 }

@@ -28,16 +28,24 @@ pub(crate) async fn delete_role(
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "system_role",
-            format!("the system role `{}` can be edited and not deleted", role.name),
+            format!(
+                "the system role `{}` can be edited and not deleted",
+                role.name
+            ),
         ));
     }
-    roles::delete(&mut tx, id).await.map_err(|error| match error {
-        StorageError::Reference => Problem::conflict(
-            "role_in_use",
-            format!("users have the role `{}`; give them another first", role.name),
-        ),
-        other => other.into(),
-    })?;
+    roles::delete(&mut tx, id)
+        .await
+        .map_err(|error| match error {
+            StorageError::Reference => Problem::conflict(
+                "role_in_use",
+                format!(
+                    "users have the role `{}`; give them another first",
+                    role.name
+                ),
+            ),
+            other => other.into(),
+        })?;
     let act = Act::new("delete", "role", id).before(&RoleView::from(role));
     ctx.record(&mut tx, act).await?;
     ctx.commit(tx).await?;

@@ -23,7 +23,11 @@ pub(crate) struct RoleList {
     security(("management_key" = ["Roles:View"]))
 )]
 pub(crate) async fn list_roles(ctx: Require<ViewRoles>) -> Answer<Json<RoleList>> {
-    let roles: Vec<_> = roles::list(ctx.store()).await?.into_iter().map(RoleView::from).collect();
+    let roles: Vec<_> = roles::list(ctx.store())
+        .await?
+        .into_iter()
+        .map(RoleView::from)
+        .collect();
     let count = u64::try_from(roles.len()).unwrap_or(u64::MAX);
     Ok(Json(RoleList {
         roles,

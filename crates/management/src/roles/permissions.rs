@@ -92,7 +92,9 @@ pub(crate) fn check_permissions(
         if Permission::from_id(*id).is_none() {
             problems.invalid(
                 format!("{pointer}/{index}"),
-                format!("no permission `{id}` exists; `/api/governance/rbac/permissions` lists all"),
+                format!(
+                    "no permission `{id}` exists; `/api/governance/rbac/permissions` lists all"
+                ),
             );
         }
     }

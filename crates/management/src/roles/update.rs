@@ -46,7 +46,8 @@ pub(crate) async fn update_role(
         .map_err(|error| name_taken(error, &name))?;
     let role = RoleView::from(get_existing(&mut tx, id).await?);
     let act = Act::new("update", "role", id);
-    ctx.record(&mut tx, act.before(&RoleView::from(old)).after(&role)).await?;
+    ctx.record(&mut tx, act.before(&RoleView::from(old)).after(&role))
+        .await?;
     ctx.commit(tx).await?;
     Ok(Json(RoleBody { role }))
 }

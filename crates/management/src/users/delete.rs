@@ -25,7 +25,8 @@ pub(crate) async fn delete_user(
     let user = get_existing(&mut tx, id).await?;
     users::delete(&mut tx, id).await?;
     let act = Act::new("delete", "user", id).about_user(id);
-    ctx.record(&mut tx, act.before(&UserView::from(user))).await?;
+    ctx.record(&mut tx, act.before(&UserView::from(user)))
+        .await?;
     ctx.commit(tx).await?;
     Ok(Message::new("user deleted"))
 }
