@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 use memchr::{memchr, memchr2};
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::json;
 use crate::tokens;
@@ -71,11 +73,13 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Whether this is the event that exists only to report usage: no choice in it.
-    pub(super) fn is_without_choices(&self) -> bool {
+    /// Whether this is the event that exists only to report usage: no choice in it, or, as some servers send it, none
+    /// that says anything.
+    pub(super) fn is_only_usage(&self) -> bool {
         json::outermost_member(&self.data, "\"choices\"").is_some_and(|value| {
-            value.first() == Some(&b'[')
-                && value.get(json::skip_whitespace(value, 1)) == Some(&b']')
+            let mut values = serde_json::Deserializer::from_slice(value).into_iter();
+            let choices: Option<Result<Vec<Choice>, _>> = values.next();
+            matches!(choices, Some(Ok(choices)) if choices.iter().all(Choice::is_silent))
         })
     }
 
@@ -140,6 +144,25 @@ impl<'a> Event<'a> {
     }
 }
 
+/// As far as it matters for whether a choice says anything.
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    delta: Map<String, Value>,
+    #[serde(default)]
+    finish_reason: Value,
+}
+
+impl Choice {
+    fn is_silent(&self) -> bool {
+        self.finish_reason.is_null()
+            && self
+                .delta
+                .values()
+                .all(|value| value.is_null() || value == "")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +195,29 @@ mod tests {
         let event = Event::parse(br#"data: {"choices":[],"usage": null,"error":null}"#);
         assert!(!event.has_usage(UsageFormat::OpenAi));
         assert!(!event.is_error());
-        assert!(event.is_without_choices());
+        assert!(event.is_only_usage());
+    }
+    #[test]
+    fn event_that_only_reports_usage_is_told_from_one_that_also_speaks() {
+        let check = |choices: &str, expect: bool| {
+            let data = format!(r#"data: {{"choices":{choices},"usage":{{"prompt_tokens":1}}}}"#);
+            assert_eq!(
+                Event::parse(data.as_bytes()).is_only_usage(),
+                expect,
+                "{choices}"
+            );
+        };
+        check("[]", true);
+        check("[ ]", true);
+        check(r#"[{"index":0,"delta":{}}]"#, true);
+        check(
+            r#"[{"index":0,"delta":{"content":"","role":null},"finish_reason":null}]"#,
+            true,
+        );
+        check(r#"[{"index":0,"delta":{},"finish_reason":"stop"}]"#, false);
+        check(r#"[{"index":0,"delta":{"content":"x"}}]"#, false);
+        check(r#"[{"delta":{}},{"delta":{"tool_calls":[{}]}}]"#, false);
+        check("null", false);
+        check("[", false);
     }
 }

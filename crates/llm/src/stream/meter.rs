@@ -227,7 +227,7 @@ impl StreamMeter {
         let mut fate = Fate::Send;
         if event.has_usage(self.format) {
             self.usage.read_event(&event.data);
-            if self.hides_usage && event.is_without_choices() {
+            if self.hides_usage && event.is_only_usage() {
                 fate = Fate::Drop;
             }
         }
