@@ -24,12 +24,15 @@ mod vault;
 
 pub mod audit;
 pub mod copies;
+pub mod groups;
 pub mod management_keys;
+pub mod model_configs;
 pub mod prices;
 pub mod profiles;
 pub mod providers;
 pub mod roles;
 pub mod settings;
+pub mod snapshot;
 pub mod users;
 pub mod virtual_keys;
 

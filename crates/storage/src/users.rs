@@ -133,6 +133,22 @@ pub async fn list(
     Ok(Page { items, total })
 }
 
+/// A batch of a walk through all users: at most `limit`, in the order of ids, after `after`.
+pub(crate) async fn batch(db: &mut Db<'_>, after: Option<UserId>, limit: u32) -> Result<Vec<User>> {
+    db.rows(
+        query(
+            "select id, name, email, role_id, is_active, created_at, updated_at from users
+             where id > $1 order by id limit $2",
+        )
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(i64::from(limit)),
+    )
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
 /// Stores a changed user, as of `user.updated_at`. False when there is no such user.
 ///
 /// # Errors

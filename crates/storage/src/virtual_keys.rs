@@ -8,7 +8,7 @@ use tollgate_domain::snapshot::{GroupId, KeyHash, KeyHolder, SnapshotChange};
 use crate::error::Result;
 use crate::group_id;
 use crate::page::{Page, PageRequest};
-use crate::sql::{Row, query, to_json};
+use crate::sql::{Row, corrupt, query, to_json};
 use crate::tx::{Db, Tx};
 use crate::{search, totals};
 
@@ -56,6 +56,10 @@ pub struct VirtualKeyFilter {
 
 const COLUMNS: &str = "select id, name, description, masked_value, previous_until, user_id, group_id, is_managed, \
                        is_active, expires_at, content, created_at, updated_at from virtual_keys where true";
+
+const WITH_SECRETS: &str = "select id, name, description, masked_value, previous_until, user_id, group_id, \
+                            is_managed, is_active, expires_at, content, created_at, updated_at, secret_hash, \
+                            previous_hash from virtual_keys where true";
 
 /// Stores a key under the hash of its secret.
 ///
@@ -175,6 +179,41 @@ pub async fn list(
     Ok(Page { items, total })
 }
 
+/// Hashes of a key's secrets, with the end of the grace time of an older one.
+pub(crate) type Secrets = Vec<(KeyHash, Option<Timestamp>)>;
+
+/// The key with this id, with the hashes of its secrets.
+pub(crate) async fn with_secrets(
+    db: &mut Db<'_>,
+    id: VirtualKeyId,
+) -> Result<Option<(VirtualKey, Secrets)>> {
+    let mut statement = query(WITH_SECRETS);
+    statement.push(" and id = ");
+    statement.push_value(id.to_string());
+    db.row(statement)
+        .await?
+        .map(|row| Ok((read(&row)?, read_secrets(&row)?)))
+        .transpose()
+}
+
+/// A batch of a walk through all keys: at most `limit`, in the order of ids, after `after`.
+pub(crate) async fn batch(
+    db: &mut Db<'_>,
+    after: Option<VirtualKeyId>,
+    limit: u32,
+) -> Result<Vec<(VirtualKey, Secrets)>> {
+    let mut statement = query(WITH_SECRETS);
+    statement.push(" and id > ");
+    statement.push_value(after.map(|id| id.to_string()).unwrap_or_default());
+    statement.push(" order by id limit ");
+    statement.push_value(i64::from(limit));
+    db.rows(statement)
+        .await?
+        .iter()
+        .map(|row| Ok((read(row)?, read_secrets(row)?)))
+        .collect()
+}
+
 /// Stores a changed key, as of `key.updated_at`; its secret stays. False when there is no such key.
 ///
 /// # Errors
@@ -276,7 +315,7 @@ fn holder_columns(holder: KeyHolder) -> (Option<String>, Option<String>) {
     }
 }
 
-pub(crate) fn read_holder(row: &Row) -> Result<KeyHolder> {
+fn read_holder(row: &Row) -> Result<KeyHolder> {
     if let Some(user) = row.parse_opt("user_id")? {
         return Ok(KeyHolder::User(user));
     }
@@ -301,4 +340,20 @@ fn read(row: &Row) -> Result<VirtualKey> {
         created_at: row.instant("created_at")?,
         updated_at: row.instant("updated_at")?,
     })
+}
+
+fn read_secrets(row: &Row) -> Result<Secrets> {
+    let hash = |column, bytes: Vec<u8>| -> Result<KeyHash> {
+        bytes
+            .try_into()
+            .map_err(|_| corrupt(column, "not 32 bytes long"))
+    };
+    let mut secrets = vec![(hash("secret_hash", row.get("secret_hash")?)?, None)];
+    if let (Some(previous), Some(until)) = (
+        row.get::<Option<Vec<u8>>>("previous_hash")?,
+        row.instant_opt("previous_until")?,
+    ) {
+        secrets.push((hash("previous_hash", previous)?, Some(until)));
+    }
+    Ok(secrets)
 }

@@ -238,25 +238,65 @@ impl ProviderConfig {
     }
 }
 
+/// Content compiled for the data plane.
+#[derive(Debug, Clone, Default)]
+pub struct CompiledContent {
+    /// Providers and models.
+    pub grants: Vec<ProviderGrant>,
+    /// Limits on everything.
+    pub meters: Vec<std::sync::Arc<crate::limits::Meter>>,
+    /// How requests are treated.
+    pub settings: Settings,
+}
+
+impl ProfileContent {
+    /// Compiles the content for its holder: a copy, a key, a group. Windows that are not aligned start at `anchor`;
+    /// `boost` is asked for each budget's override.
+    ///
+    /// # Errors
+    /// As [`ProviderConfig::compile`].
+    pub fn compile(
+        &self,
+        holder: Holder,
+        anchor: Timestamp,
+        boost: &dyn Fn(BudgetId) -> Option<Boost>,
+    ) -> Result<CompiledContent, InvalidModelPattern> {
+        let holder = std::sync::Arc::new(holder);
+        let place = MeterPlace {
+            holder: &holder,
+            scope: "total",
+            anchor,
+            aligned_to: self.calendar_aligned.then_some(&self.time_zone),
+        };
+        Ok(CompiledContent {
+            grants: self
+                .provider_configs
+                .iter()
+                .map(|config| config.compile(&place, boost))
+                .collect::<Result<_, _>>()?,
+            meters: self.limits.meters(&place, boost),
+            settings: Settings {
+                reservation: self.reservation,
+                on_unknown_price: self.on_unknown_price,
+                shadow: self.shadow,
+            },
+        })
+    }
+}
+
 impl UserCopy {
     /// Compiles the copy for the data plane.
     ///
     /// # Errors
     /// As [`ProviderConfig::compile`].
     pub fn compile(&self) -> Result<Copy, InvalidModelPattern> {
-        let holder = std::sync::Arc::new(Holder {
+        let holder = Holder {
             kind: HolderKind::AccessProfile,
             id: self.id.to_string().into(),
             name: self.name.as_str().into(),
-        });
-        let content = &self.content;
-        let place = MeterPlace {
-            holder: &holder,
-            scope: "total",
-            anchor: self.assigned_at,
-            aligned_to: content.calendar_aligned.then_some(&content.time_zone),
         };
         let boost = |id: BudgetId| self.overrides.get(&id).copied();
+        let compiled = self.content.compile(holder, self.assigned_at, &boost)?;
         Ok(Copy {
             id: self.id,
             profile_id: self.parent_profile_id,
@@ -266,17 +306,9 @@ impl UserCopy {
             expires_at: self.expires_at,
             priority: self.priority,
             assigned_at: self.assigned_at,
-            grants: content
-                .provider_configs
-                .iter()
-                .map(|config| config.compile(&place, &boost))
-                .collect::<Result<_, _>>()?,
-            meters: content.limits.meters(&place, &boost),
-            settings: Settings {
-                reservation: content.reservation,
-                on_unknown_price: content.on_unknown_price,
-                shadow: content.shadow,
-            },
+            grants: compiled.grants,
+            meters: compiled.meters,
+            settings: compiled.settings,
         })
     }
 }
