@@ -69,12 +69,10 @@ async fn find_actor(
     let parts = state.parts();
     let key = management_keys::find_by_hash(&parts.store, &hash_secret(token))
         .await?
-        .ok_or_else(|| Problem::unauthenticated("this management API key is unknown or revoked"))?;
+        .ok_or_else(|| refusal("this management API key is unknown or revoked"))?;
     let now = parts.clock.now();
     if key.expires_at.is_some_and(|until| until <= now) {
-        return Err(Problem::unauthenticated(
-            "this management API key has expired",
-        ));
+        return Err(refusal("this management API key has expired"));
     }
     let is_noted = key
         .last_used_at
@@ -83,6 +81,10 @@ async fn find_actor(
         tracing::warn!(cause = %error, "the use of a management key was not noted");
     }
     Ok(Actor { key })
+}
+
+fn refusal(what: &str) -> Problem {
+    Problem::unauthenticated(format!("{what}; {ACCEPTED}"))
 }
 
 /// Keeps `last_used_at` to the minute.
@@ -95,7 +97,7 @@ async fn note_use(store: &Store, id: ManagementKeyId, now: Timestamp) -> Result<
 
 /// The token, if the request comes with one of the right kind and in the right place.
 fn bearer_token<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Answer<&'a str> {
-    let refuse = |what: &str| Err(Problem::unauthenticated(format!("{what}; {ACCEPTED}")));
+    let refuse = |what: &str| Err(refusal(what));
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let Some(first) = given.next() else {
         return refuse(other_credential(headers, query));
