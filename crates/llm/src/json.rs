@@ -5,7 +5,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2, memchr3, memmem};
+use memchr::memmem::Finder;
+use memchr::{memchr2, memchr2_iter, memchr3};
+use smallvec::SmallVec;
 
 /// The index of the quote that ends the string whose first byte after the opening quote is `from`.
 pub(crate) fn string_end(json: &[u8], from: usize) -> Option<usize> {
@@ -22,6 +24,10 @@ pub(crate) fn string_end(json: &[u8], from: usize) -> Option<usize> {
 /// Whether arrays and objects nest deeper than `limit`. Runs before the parser, which therefore needs no guard of its
 /// own; says nothing about whether the text is JSON at all.
 pub(crate) fn is_deeper_than(json: &[u8], limit: usize) -> bool {
+    // Most bodies do not even have so many brackets.
+    if memchr2_iter(b'{', b'[', json).nth(limit).is_none() {
+        return false;
+    }
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -54,24 +60,31 @@ pub(crate) fn span_of(whole: &str, part: &str) -> Range<usize> {
     start..(start + part.len()).min(whole.len())
 }
 
-/// The bytes from the value of the last member `key` of the outermost object on, searched from the end, where providers
-/// put what we look for. `quoted_key` includes its quotes. The value may be followed by other members.
+/// Most members of the name that are looked at, so that a document full of them costs no more than its length.
+const MAX_CANDIDATES: usize = 16;
+
+/// The bytes from the value of the last member of the outermost object that has this name. `name` finds it with its
+/// quotes. The value may be followed by other members.
 ///
 /// A member of an inner object never matches, even when a model was talked into writing one (tool arguments may be
 /// objects), and neither does anything in a document that was cut off.
-pub(crate) fn outermost_member<'a>(json: &'a [u8], quoted_key: &str) -> Option<&'a [u8]> {
-    let mut before = json.len();
-    while let Some(found) = memmem::rfind(&json[..before], quoted_key.as_bytes()) {
-        let after_key = skip_whitespace(json, found + quoted_key.len());
-        if json.get(after_key) == Some(&b':') {
-            let value = skip_whitespace(json, after_key + 1);
-            if closes_once(&json[value..]) && opens_once(&json[..found]) {
-                return Some(&json[value..]);
-            }
-        }
-        before = found;
-    }
-    None
+pub(crate) fn outermost_member<'a>(json: &'a [u8], name: &Finder<'_>) -> Option<&'a [u8]> {
+    let values: SmallVec<[(usize, usize); 4]> = name
+        .find_iter(json)
+        .filter_map(|found| Some((found, value_after(json, found + name.needle().len())?)))
+        .collect();
+    values
+        .into_iter()
+        .rev()
+        .take(MAX_CANDIDATES)
+        .find(|(found, value)| closes_once(&json[*value..]) && opens_once(&json[..*found]))
+        .map(|(_, value)| &json[value..])
+}
+
+/// Where the value starts whose member name ends at `at`; `None` when no colon follows, so that it is no name.
+pub(crate) fn value_after(json: &[u8], at: usize) -> Option<usize> {
+    let colon = skip_whitespace(json, at);
+    (json.get(colon) == Some(&b':')).then(|| skip_whitespace(json, colon + 1))
 }
 
 /// Whether exactly one object is open at the end of `start`. Arrays need no count: a member is never directly in one.
@@ -146,7 +159,7 @@ mod tests {
     #[test]
     fn members_of_inner_objects_do_not_count() {
         let found = |json: &'static str| {
-            outermost_member(json.as_bytes(), "\"usage\"")
+            outermost_member(json.as_bytes(), &Finder::new("\"usage\""))
                 .map(|rest| std::str::from_utf8(rest).unwrap())
         };
         assert_eq!(found(r#"{"usage":{"a":1}}"#), Some(r#"{"a":1}}"#));
@@ -170,13 +183,13 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = is_deeper_than(&bytes, 3);
-            let _ = outermost_member(&bytes, "\"usage\"");
+            let _ = outermost_member(&bytes, &Finder::new("\"usage\""));
         }
 
         #[test]
         fn no_near_json_panics(text in r#"[\[\]{}":,\\ usage]{0,60}"#) {
             let _ = is_deeper_than(text.as_bytes(), 3);
-            let _ = outermost_member(text.as_bytes(), "\"usage\"");
+            let _ = outermost_member(text.as_bytes(), &Finder::new("\"usage\""));
         }
     }
 }

@@ -10,10 +10,18 @@ mod count;
 mod gemini;
 mod openai;
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use tollgate_domain::TokenUsage;
 use tollgate_domain::provider::ProviderType;
 
 use crate::json;
+
+static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
+static USAGE_METADATA: LazyLock<Finder<'static>> =
+    LazyLock::new(|| Finder::new("\"usageMetadata\""));
+static SERVICE_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
 
 /// The shape in which a provider reports usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,22 +44,22 @@ impl UsageFormat {
         }
     }
 
-    /// The member that holds the report, with its quotes.
-    pub(crate) const fn quoted_key(self) -> &'static str {
+    /// Finds the name of the member that holds the report.
+    pub(crate) fn member(self) -> &'static Finder<'static> {
         match self {
-            Self::OpenAi | Self::Anthropic => "\"usage\"",
-            Self::Gemini => "\"usageMetadata\"",
+            Self::OpenAi | Self::Anthropic => &USAGE,
+            Self::Gemini => &USAGE_METADATA,
         }
     }
 }
 
-/// The usage that a whole (not streamed) answer reports, if it does. Looks from the end and parses only the report.
+/// The usage that a whole (not streamed) answer reports, if it does. Finds the report and parses nothing else.
 pub fn from_body(format: UsageFormat, body: &[u8]) -> Option<TokenUsage> {
-    let report = json::outermost_member(body, format.quoted_key())?;
+    let report = json::outermost_member(body, format.member())?;
     let mut collector = UsageCollector::new(format);
     collector.read_report(report);
     if format == UsageFormat::OpenAi
-        && let Some(tier) = json::outermost_member(body, "\"service_tier\"")
+        && let Some(tier) = json::outermost_member(body, &SERVICE_TIER)
     {
         collector.read_tier(tier);
     }

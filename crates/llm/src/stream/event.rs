@@ -12,9 +12,7 @@ use crate::json;
 use crate::tokens;
 use crate::usage::UsageFormat;
 
-static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
-static USAGE_METADATA: LazyLock<Finder<'static>> =
-    LazyLock::new(|| Finder::new("\"usageMetadata\""));
+static CHOICES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"choices\""));
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"error\""));
 static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"delta\""));
 static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"finish_reason\""));
@@ -67,16 +65,13 @@ impl<'a> Event<'a> {
 
     /// Whether the data holds a usage report that is not null.
     pub(super) fn has_usage(&self, format: UsageFormat) -> bool {
-        self.has_member(match format {
-            UsageFormat::OpenAi | UsageFormat::Anthropic => &USAGE,
-            UsageFormat::Gemini => &USAGE_METADATA,
-        })
+        has_member(&self.data, format.member())
     }
 
     /// Whether this is the event that exists only to report usage: no choice in it, or, as some servers send it, none
     /// that says anything.
     pub(super) fn is_only_usage(&self) -> bool {
-        json::outermost_member(&self.data, "\"choices\"").is_some_and(|value| {
+        json::outermost_member(&self.data, &CHOICES).is_some_and(|value| {
             let mut values = serde_json::Deserializer::from_slice(value).into_iter();
             let choices: Option<Result<Vec<Choice>, _>> = values.next();
             matches!(choices, Some(Ok(choices)) if choices.iter().all(Choice::is_silent))
@@ -88,18 +83,9 @@ impl<'a> Event<'a> {
         if self.name == b"error" {
             return true;
         }
-        self.has_member(&ERROR)
-            && json::outermost_member(&self.data, "\"error\"")
+        has_member(&self.data, &ERROR)
+            && json::outermost_member(&self.data, &ERROR)
                 .is_some_and(|value| !value.starts_with(b"null"))
-    }
-
-    /// Whether this names why the model stopped.
-    pub(super) fn has_finish_reason(&self, format: UsageFormat) -> bool {
-        self.has_member(match format {
-            UsageFormat::OpenAi => &FINISH,
-            UsageFormat::Anthropic => &STOP,
-            UsageFormat::Gemini => &FINISH_CAMEL,
-        })
     }
 
     /// Whether this is the event after which the provider sends nothing more.
@@ -117,30 +103,31 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Bytes of text that this event delivers.
-    pub(super) fn text_bytes(&self, format: UsageFormat) -> u64 {
-        let from = match format {
-            UsageFormat::OpenAi | UsageFormat::Anthropic => DELTA.find(&self.data),
-            UsageFormat::Gemini => Some(0),
+    /// What the model wrote in this event; `None` when it is no event of that kind.
+    pub(super) fn delta(&self, format: UsageFormat) -> Option<Delta> {
+        let (start, finish) = match format {
+            UsageFormat::OpenAi => (DELTA.find(&self.data)?, &FINISH),
+            UsageFormat::Anthropic => (DELTA.find(&self.data)?, &STOP),
+            UsageFormat::Gemini => (0, &FINISH_CAMEL),
         };
-        from.map_or(0, |from| tokens::text_bytes(&self.data[from..]))
-    }
-
-    /// Whether a member of this name, at any depth, has a value other than null.
-    fn has_member(&self, finder: &Finder<'_>) -> bool {
-        finder
-            .find_iter(&self.data)
-            .any(|at| self.has_value_after(at + finder.needle().len()))
-    }
-
-    /// Whether a colon and a value other than null follow.
-    fn has_value_after(&self, at: usize) -> bool {
-        let colon = json::skip_whitespace(&self.data, at);
-        if self.data.get(colon) != Some(&b':') {
-            return false;
+        // Where the reason follows the text, what is behind the last one need not be looked through.
+        let mut text = start..self.data.len();
+        let mut has_finish_reason = false;
+        let mut is_first = true;
+        for at in finish.find_iter(&self.data) {
+            has_finish_reason |= has_value(&self.data, at, finish);
+            if is_first && at < start {
+                break;
+            }
+            is_first = false;
+            text.end = at;
         }
-        let value = json::skip_whitespace(&self.data, colon + 1);
-        !self.data[value..].starts_with(b"null")
+        Some(Delta {
+            text_bytes: tokens::text_bytes(&self.data[text]),
+            has_finish_reason,
+            // Gemini's errors look like any other event; OpenRouter's have a delta and a reason.
+            may_be_last: has_finish_reason || format == UsageFormat::Gemini,
+        })
     }
 }
 
@@ -161,6 +148,28 @@ impl Choice {
                 .values()
                 .all(|value| value.is_null() || value == "")
     }
+}
+
+/// What the model wrote in one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Delta {
+    /// Bytes of text, escapes undone.
+    pub(super) text_bytes: u64,
+    /// Whether it says why the model stopped.
+    pub(super) has_finish_reason: bool,
+    /// Whether it may also say that the stream failed.
+    pub(super) may_be_last: bool,
+}
+
+/// Whether a member of this name, at any depth, has a value other than null.
+fn has_member(json: &[u8], name: &Finder<'_>) -> bool {
+    name.find_iter(json).any(|at| has_value(json, at, name))
+}
+
+/// Whether what was found at `at` is a member's name, and its value is not null.
+fn has_value(json: &[u8], at: usize, name: &Finder<'_>) -> bool {
+    json::value_after(json, at + name.needle().len())
+        .is_some_and(|value| !json[value..].starts_with(b"null"))
 }
 
 #[cfg(test)]
@@ -191,12 +200,39 @@ mod tests {
     }
 
     #[test]
+    fn text_is_counted_wherever_the_reason_stands() {
+        let delta = |data: &str| {
+            let event = format!("data: {data}");
+            let delta = Event::parse(event.as_bytes()).delta(UsageFormat::OpenAi)?;
+            Some((delta.text_bytes, delta.has_finish_reason))
+        };
+        assert_eq!(
+            delta(
+                r#"{"choices":[{"delta":{"content":"abc"},"finish_reason":null}],"content":"x"}"#
+            ),
+            Some((3, false))
+        );
+        assert_eq!(
+            delta(r#"{"choices":[{"finish_reason":null,"delta":{"content":"abc"}}]}"#),
+            Some((3, false))
+        );
+        assert_eq!(
+            delta(r#"{"choices":[{"finish_reason":"stop","delta":{}}]}"#),
+            Some((0, true))
+        );
+        let two = r#"{"delta":{"content":"a"},"finish_reason":null},{"delta":{"content":"b"},"finish_reason":"stop"}"#;
+        assert_eq!(delta(two), Some((2, true)));
+        assert_eq!(delta(r#"{"usage":{}}"#), None);
+    }
+
+    #[test]
     fn null_is_no_report() {
         let event = Event::parse(br#"data: {"choices":[],"usage": null,"error":null}"#);
         assert!(!event.has_usage(UsageFormat::OpenAi));
         assert!(!event.is_error());
         assert!(event.is_only_usage());
     }
+
     #[test]
     fn event_that_only_reports_usage_is_told_from_one_that_also_speaks() {
         let check = |choices: &str, expect: bool| {

@@ -6,7 +6,6 @@ use tollgate_domain::TokenUsage;
 
 use super::boundary::Boundary;
 use super::event::Event;
-use crate::tokens;
 use crate::usage::{UsageCollector, UsageFormat};
 
 /// Largest event that is looked at. The bytes of a larger one pass at once, unread.
@@ -45,23 +44,23 @@ pub struct StreamSummary {
 }
 
 impl StreamSummary {
-    /// What is charged, and whether that is the provider's own report.
+    /// What is charged, and whether that is the provider's own report. `counted` is our own count of this request.
     ///
     /// Without a report it is our own count. A report from the middle of a stream that was cut off covers the output
     /// only up to there (Anthropic's first event says one token), so what was delivered since counts too.
-    /// `body_bytes` is the size of the request's body.
-    pub fn charged(&self, body_bytes: u64, milli_bytes_per_token: u64) -> (TokenUsage, bool) {
-        let counted = tokens::counted(body_bytes, self.text_bytes, milli_bytes_per_token);
+    pub fn charged(&self, counted: TokenUsage) -> (TokenUsage, bool) {
         let Some(reported) = self.usage else {
             return (counted, false);
         };
         let is_complete = self.end == Some(StreamEnd::Done) || self.has_finish_reason;
-        if is_complete || reported.total_output() >= counted.output {
-            return (reported, is_complete);
+        let unreported = counted
+            .total_output()
+            .saturating_sub(reported.total_output());
+        if is_complete || unreported == 0 {
+            return (reported, true);
         }
-        let unreported = counted.output - reported.total_output();
         let usage = TokenUsage {
-            output: reported.output + unreported,
+            output: reported.output.saturating_add(unreported),
             ..reported
         };
         (usage, false)
@@ -231,12 +230,16 @@ impl StreamMeter {
                 fate = Fate::Drop;
             }
         }
-        self.text_bytes += event.text_bytes(self.format);
-        self.has_finish_reason |= event.has_finish_reason(self.format);
+        // In the middle of its text a model does not fail: the search for that is spared on almost every event.
+        let delta = event.delta(self.format);
+        if let Some(delta) = delta {
+            self.text_bytes += delta.text_bytes;
+            self.has_finish_reason |= delta.has_finish_reason;
+        }
         if self.end.is_none() {
             if event.is_last(self.format) {
                 self.end = Some(StreamEnd::Done);
-            } else if event.is_error() {
+            } else if delta.is_none_or(|delta| delta.may_be_last) && event.is_error() {
                 self.end = Some(StreamEnd::Error);
             }
         }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use bytes::Bytes;
 use proptest::prelude::*;
 use tollgate_llm::stream::{MAX_EVENT_BYTES, StreamEnd, StreamMeter, StreamSummary};
+use tollgate_llm::tokens;
 use tollgate_llm::usage::UsageFormat;
 
 use crate::golden::{FORMATS, fixtures, folder};
@@ -135,9 +136,9 @@ fn line_ends_and_byte_order_marks_change_nothing_that_is_learnt() {
 #[test]
 fn what_is_charged_covers_what_was_delivered() {
     let charged = |format, stream: &str| {
-        let (usage, is_reported) = meter(format, true, [stream.as_bytes()])
-            .summary
-            .charged(400, 4_000);
+        let summary = meter(format, true, [stream.as_bytes()]).summary;
+        let counted = tokens::counted(400, summary.text_bytes, 4_000);
+        let (usage, is_reported) = summary.charged(counted);
         (usage.total_input(), usage.total_output(), is_reported)
     };
     let text = r#"data: {"choices":[{"delta":{"content":"twelve bytes"}}]}"#;
