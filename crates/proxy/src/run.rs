@@ -181,13 +181,13 @@ impl Run {
 
     /// What a stream is charged for, by what it told and how it ended.
     pub(crate) fn charge_stream(&self, summary: &StreamSummary, cut: Cut) -> (Outcome, TokenUsage) {
-        match summary.usage {
-            Some(usage) => (Outcome::Reported, usage),
+        if summary.usage.is_none() && cut == Cut::Abandoned && self.reasons_unseen() {
             // Nobody saw what such a model thought, and nobody listened to the end.
-            None if cut == Cut::Abandoned && self.reasons_unseen() => {
-                (Outcome::InDoubt, TokenUsage::default())
-            }
-            None => (Outcome::Counted, self.count(summary.text_bytes)),
+            return (Outcome::InDoubt, TokenUsage::default());
+        }
+        match summary.charged(self.count(summary.text_bytes)) {
+            (usage, true) => (Outcome::Reported, usage),
+            (usage, false) => (Outcome::Counted, usage),
         }
     }
 
