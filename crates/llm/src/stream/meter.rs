@@ -186,6 +186,7 @@ impl StreamMeter {
         };
         let next = at + end.len;
         let fate = if std::mem::take(&mut self.is_oversized) {
+            self.text_bytes += (next - at) as u64;
             send(chunk.slice(at..next), self.end.is_some(), step);
             Fate::Send
         } else {
