@@ -19,6 +19,8 @@ pub struct ProviderRequest {
     pub headers: HeaderMap,
     /// The body, without chunked framing.
     pub body: Bytes,
+    /// The peer's port, which tells connections apart.
+    pub peer_port: u16,
 }
 
 impl ProviderRequest {
@@ -63,6 +65,7 @@ impl ProviderRequest {
                 return Ok(None);
             }
         };
+        request.peer_port = stream.peer_addr()?.port();
         let is_chunked = request
             .header("transfer-encoding")
             .eq_ignore_ascii_case("chunked");
@@ -101,6 +104,7 @@ fn parse_head(buffer: &mut BytesMut) -> io::Result<Option<ProviderRequest>> {
         path: head.path.unwrap_or_default().to_owned(),
         headers,
         body: Bytes::new(),
+        peer_port: 0,
     };
     buffer.advance(length);
     Ok(Some(request))
