@@ -86,8 +86,8 @@ mod tests {
     fn the_buffer_is_used_again() {
         let mut joiner = Joiner::default();
         let mut join = || {
-            joiner.push(Bytes::from_static(b"ab"));
-            joiner.push(Bytes::from_static(b"cd"));
+            joiner.push(Bytes::from_static(&[b'a'; 64]));
+            joiner.push(Bytes::from_static(&[b'b'; 64]));
             joiner.take().unwrap().as_ptr()
         };
         let first = join();

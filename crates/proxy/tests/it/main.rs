@@ -1,0 +1,22 @@
+//! The data plane against a scripted provider.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failure in a helper is a failed test"
+)]
+
+mod harness;
+
+mod client_gone;
+mod credentials;
+mod errors;
+mod headers;
+mod plain;
+mod refusals;
+mod retries;
+mod routes;
+mod sandbox;
+mod shutdown;
+mod socket;
+mod streams;
+mod tls;

@@ -1,0 +1,96 @@
+//! Plain answers.
+
+use serde_json::json;
+use tollgate_domain::limits::MeterKind;
+use tollgate_testkit::provider::{Chat, Script};
+
+use crate::harness::{post, question, world};
+
+/// 10 input tokens at $1 and 3 output tokens at $2 for a million.
+const COST_NANOS: i64 = 16_000;
+
+#[tokio::test]
+async fn bytes_pass_untouched_and_the_cost_is_told() {
+    let (world, mock) = world().await;
+    let body = "{ \"choices\": [ ],\n \"usage\": {\"prompt_tokens\":10,\"completion_tokens\":3} , \"x\":\"ü\"}";
+    mock.always(Script::answer(
+        200,
+        &[("content-type", "application/json; charset=utf-8")],
+        body,
+    ));
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, body);
+    assert_eq!(
+        answer.header("content-type"),
+        "application/json; charset=utf-8"
+    );
+    assert_eq!(answer.header("x-tollgate-cost-usd"), "0.000016");
+    assert_eq!(answer.header("x-tollgate-model"), "small");
+    assert_eq!(answer.header("x-tollgate-provider"), "mock");
+    assert_eq!(answer.header("x-tollgate-budget-remaining-usd"), "0.999984");
+    assert_eq!(answer.header("x-ratelimit-limit-requests"), "100");
+    assert_eq!(answer.header("x-ratelimit-remaining-requests"), "99");
+    assert_eq!(answer.header("x-ratelimit-remaining-tokens"), "999987");
+    assert!(answer.header("x-ratelimit-reset-requests").ends_with('s'));
+    assert!(answer.header("x-request-id").starts_with("req_"));
+    assert_eq!(world.spent(), COST_NANOS);
+    assert_eq!(world.count(MeterKind::Requests).used, 1);
+    assert_eq!(world.count(MeterKind::Tokens).used, 13);
+}
+
+#[tokio::test]
+async fn only_the_model_differs_on_the_way_up() {
+    let (world, mock) = world().await;
+    let sent = "{\"messages\" : [{\"content\":\"a\\u00e9\", \"role\":\"user\"}],  \"model\" :\"mock/small\", \"x\":[1.0, 2e3]}";
+    world.answer(post("/v1/chat/completions", sent)).await;
+    let got = &mock.exchanges()[0].request;
+    assert_eq!(got.path, "/v1/chat/completions");
+    assert_eq!(got.body, sent.replace("mock/small", "small"));
+}
+
+#[tokio::test]
+async fn path_prefix_and_query_of_the_base_url_are_kept() {
+    let mock = tollgate_testkit::provider::MockProvider::start().await;
+    let base = format!("{}/some/prefix?api-version=7", mock.base_url());
+    let world = crate::harness::Setup::at(&base).start();
+    assert_eq!(world.chat(&question()).await.status, 200);
+    assert_eq!(
+        mock.exchanges()[0].request.path,
+        "/some/prefix/v1/chat/completions?api-version=7"
+    );
+}
+
+#[tokio::test]
+async fn embeddings_are_charged_by_their_input() {
+    let (world, _mock) = world().await;
+    let body = json!({"model": "mock/small", "input": ["a", "b"]}).to_string();
+    let answer = world.answer(post("/openai/embeddings", body)).await;
+    assert_eq!(answer.json()["data"].as_array().unwrap().len(), 2);
+    assert_eq!(world.spent(), 10_000);
+}
+
+#[tokio::test]
+async fn answer_without_usage_is_counted() {
+    let (world, mock) = world().await;
+    mock.always(Chat::default().without_usage());
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.status, 200);
+    // `Hello there!` has 12 bytes, four to a token, at 2,000 nano-dollars; the input is what was estimated.
+    assert!(world.spent() > 6_000);
+    assert_eq!(world.stats().in_doubt, 0);
+}
+
+#[tokio::test]
+async fn connections_are_used_again() {
+    let (world, mock) = world().await;
+    for _ in 0..3 {
+        assert_eq!(world.chat(&question()).await.status, 200);
+    }
+    let ports: std::collections::BTreeSet<_> = mock
+        .exchanges()
+        .iter()
+        .map(|exchange| exchange.request.peer_port)
+        .collect();
+    assert_eq!(ports.len(), 1);
+}

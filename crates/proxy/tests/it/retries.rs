@@ -1,0 +1,147 @@
+//! Further attempts, and when there are none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tollgate_domain::limits::MeterKind;
+use tollgate_domain::provider::ProviderKey;
+use tollgate_testkit::entities::provider_key;
+use tollgate_testkit::provider::{Behaviour, MockProvider, Script, Step};
+
+use crate::harness::{Setup, World, question, streamed_question};
+
+const COST_NANOS: i64 = 16_000;
+
+fn with_retries(mock: &MockProvider, retries: u32) -> World {
+    Setup::at(&mock.base_url())
+        .network(|network| network.max_retries = retries)
+        .start()
+}
+
+#[tokio::test]
+async fn error_statuses_of_a_moment_are_tried_again() {
+    let mock = MockProvider::start().await;
+    let world = with_retries(&mock, 2);
+    mock.next(Script::error(500, &[], "oops"));
+    mock.next(Script::error(429, &[], "busy"));
+    assert_eq!(world.chat(&streamed_question()).await.status, 200);
+    assert_eq!(mock.exchanges().len(), 3);
+    assert_eq!(world.spent(), COST_NANOS);
+    assert_eq!(world.count(MeterKind::Requests).used, 1);
+    assert_eq!(
+        world
+            .metric("tollgate_proxy_upstream_attempts_total{result=\"error_status\"}")
+            .unwrap(),
+        "2"
+    );
+}
+
+#[tokio::test]
+async fn the_last_error_is_the_answer() {
+    let mock = MockProvider::start().await;
+    let world = with_retries(&mock, 1);
+    mock.always(Script::error(503, &[], "still down"));
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json()["error"]["message"], "still down");
+    assert_eq!(mock.exchanges().len(), 2);
+}
+
+#[tokio::test]
+async fn errors_of_the_request_are_final() {
+    let mock = MockProvider::start().await;
+    let world = with_retries(&mock, 3);
+    mock.always(Script::error(400, &[], "no"));
+    assert_eq!(world.chat(&question()).await.status, 400);
+    assert_eq!(mock.exchanges().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_wish_to_wait_is_honoured_and_a_long_one_passed_on() {
+    let mock = MockProvider::start().await;
+    let world = Setup::at(&mock.base_url())
+        .network(|network| {
+            network.max_retries = 1;
+            network.request_timeout = Duration::from_mins(1);
+            network.retry_backoff_max = Duration::from_secs(3);
+        })
+        .start();
+    mock.next(Script::error(429, &[("retry-after", "2")], "busy"));
+    let before = tokio::time::Instant::now();
+    assert_eq!(world.chat(&question()).await.status, 200);
+    assert!(before.elapsed() >= Duration::from_secs(2));
+    mock.next(Script::error(429, &[("retry-after", "4")], "busy"));
+    let answer = world.chat(&question()).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after")),
+        (429, "4")
+    );
+}
+
+#[tokio::test]
+async fn the_next_credential_is_tried_when_one_is_refused() {
+    let mock = MockProvider::start().await;
+    let world = Setup::at(&mock.base_url())
+        .provider(|provider| {
+            let second = ProviderKey {
+                weight: 0.5,
+                aliases: BTreeMap::from([("small".to_owned(), "other-name".to_owned())]),
+                ..provider_key("second")
+            };
+            provider.keys.push(Arc::new(second));
+        })
+        .start();
+    mock.always(Behaviour::respond(|request| {
+        if request.header("authorization") == "Bearer sk-upstream-mock" {
+            Script::error(401, &[], "bad key")
+        } else {
+            Script::json(200, &serde_json::json!({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 0}}))
+        }
+    }));
+    assert_eq!(world.chat(&question()).await.status, 200);
+    let models: Vec<_> = mock
+        .exchanges()
+        .iter()
+        .map(|exchange| exchange.request.model())
+        .collect();
+    assert_eq!(models, ["small", "other-name"]);
+    assert_eq!(world.count(MeterKind::Requests).used, 1);
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_meanwhile_gets_no_further_attempt() {
+    let mock = MockProvider::start().await;
+    let setup = Setup::at(&mock.base_url()).network(|network| network.max_retries = 5);
+    let mut revoked = setup.snapshot();
+    let id = revoked.keys().next().unwrap().id;
+    revoked.remove_key(id);
+    let world = setup.start();
+    let gate = world.gate.clone();
+    mock.always(Behaviour::respond(move |_| {
+        gate.publish(revoked.clone());
+        Script::error(500, &[], "oops")
+    }));
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.error(), (401, "virtual_key_not_found".to_owned()));
+    assert_eq!(mock.exchanges().len(), 1);
+    assert_eq!(world.spent(), 0);
+}
+
+#[tokio::test]
+async fn idle_connection_that_the_provider_closed_costs_no_request() {
+    let mock = MockProvider::start().await;
+    let world = with_retries(&mock, 0);
+    assert_eq!(world.chat(&question()).await.status, 200);
+    // Closes the connection on the second request without a word, and answers the third, which comes on a new one.
+    mock.next(Script::default().then(Step::Close));
+    assert_eq!(world.chat(&question()).await.status, 200);
+    assert_eq!(mock.exchanges().len(), 3);
+    assert_eq!(world.spent(), 2 * COST_NANOS);
+    assert_eq!(
+        world
+            .metric("tollgate_proxy_upstream_stale_connections_total")
+            .unwrap(),
+        "1"
+    );
+}

@@ -1,0 +1,191 @@
+//! Streamed answers.
+
+use bytes::Bytes;
+use http_body::Body as _;
+use serde_json::json;
+use tollgate_domain::limits::MeterKind;
+use tollgate_testkit::provider::{Chat, Fault, Gate, MockProvider, Script, Step};
+
+use crate::harness::{Setup, chat, next, streamed_question, world};
+
+const COST_NANOS: i64 = 16_000;
+
+fn stream() -> Script {
+    Script::chunked(200, &[("content-type", "text/event-stream")])
+}
+
+#[tokio::test]
+async fn stream_passes_without_the_usage_that_nobody_asked_for() {
+    let (world, mock) = world().await;
+    let answer = world.chat(&streamed_question()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    assert_eq!(answer.header("cache-control"), "no-cache");
+    assert!(answer.text().ends_with("data: [DONE]\n\n"));
+    assert!(!answer.text().contains("prompt_tokens"));
+    assert!(mock.exchanges()[0].request.asks_for_usage());
+    assert_eq!(world.spent(), COST_NANOS);
+}
+
+#[tokio::test]
+async fn usage_is_passed_on_to_those_who_asked() {
+    let (world, _mock) = world().await;
+    let mut question = streamed_question();
+    question["stream_options"] = json!({"include_usage": true});
+    let answer = world.chat(&question).await;
+    assert!(answer.text().contains("\"prompt_tokens\":10"));
+    assert_eq!(world.spent(), COST_NANOS);
+}
+
+#[tokio::test]
+async fn bytes_of_a_stream_are_the_providers_own() {
+    let (world, mock) = world().await;
+    let events = [
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\r\n\r\n",
+        ": a comment\n\n",
+        "event: x\ndata: {\"choices\":[{\"delta\":{\"content\":\"b\"}}],\n",
+        "data: \"usage\":{\"prompt_tokens\":10,\"completion_tokens\":3}}\n\n",
+        "data: [DONE]\n\n",
+    ];
+    let mut script = stream();
+    for event in events {
+        for piece in event.as_bytes().chunks(7) {
+            script = script.chunk(piece);
+        }
+    }
+    mock.always(script.last_chunk());
+    let answer = world.chat(&streamed_question()).await;
+    assert_eq!(answer.text(), events.concat());
+    assert_eq!(world.spent(), COST_NANOS);
+}
+
+#[tokio::test]
+async fn chunks_pass_as_they_come_and_the_end_waits_for_settlement() {
+    let (world, mock) = world().await;
+    let gate = Gate::new();
+    mock.always(Chat::default().gated(&gate));
+    let response = world.send(chat(&streamed_question())).await;
+    let mut body = response.into_body();
+    assert!(next(&mut body).await.unwrap().starts_with(b"data: "));
+    gate.pass(1);
+    let piece = next(&mut body).await.unwrap();
+    assert_eq!(piece.windows(5).filter(|word| *word == b"Hello").count(), 1);
+    assert!(world.count(MeterKind::Money).reserved > 0);
+    assert!(!body.is_end_stream());
+    gate.open();
+    let mut rest = Vec::new();
+    while let Some(piece) = next(&mut body).await {
+        if piece.windows(6).any(|word| word == b"[DONE]") {
+            assert_eq!(world.spent(), COST_NANOS);
+        }
+        rest.extend_from_slice(&piece);
+    }
+    assert!(rest.ends_with(b"data: [DONE]\n\n"));
+}
+
+#[tokio::test]
+async fn connection_of_a_finished_stream_is_used_again() {
+    let (world, mock) = world().await;
+    for _ in 0..3 {
+        world.chat(&streamed_question()).await;
+    }
+    let exchanges = mock.exchanges();
+    assert!(
+        exchanges
+            .iter()
+            .all(|exchange| exchange.request.peer_port == exchanges[0].request.peer_port)
+    );
+}
+
+#[tokio::test]
+async fn stream_without_usage_is_counted() {
+    let (world, mock) = world().await;
+    mock.always(Chat::default().without_usage());
+    world.chat(&streamed_question()).await;
+    // Three tokens of output by our count, at 2,000 nano-dollars; the input is what was estimated.
+    let input = world.spent() - 6_000;
+    assert!(input > 0 && input % 1_000 == 0, "{input}");
+}
+
+#[tokio::test]
+async fn broken_stream_says_so_in_an_event_and_is_charged_for_what_came() {
+    for fault in [Fault::Reset, Fault::Close, Fault::HalfEvent, Fault::Hang] {
+        let (world, mock) = world().await;
+        mock.always(Chat::default().broken_after(1, fault.clone()));
+        let answer = world.chat(&streamed_question()).await;
+        assert_eq!(answer.status, 200);
+        let text = answer.text();
+        let last = text.trim_end().rsplit("\n\n").next().unwrap();
+        let error: serde_json::Value =
+            serde_json::from_str(last.strip_prefix("data: ").unwrap()).unwrap();
+        assert_eq!(error["error"]["code"], "upstream_error", "{fault:?}");
+        assert!(text.contains("Hello") && !text.contains("[DONE]"));
+        let input = world.spent() - 2 * 2_000;
+        assert!(input > 0 && input % 1_000 == 0, "{fault:?}: {input}");
+        assert_eq!(world.stats().open, 0);
+    }
+}
+
+#[tokio::test]
+async fn garbage_between_events_passes_and_harms_nobody() {
+    let (world, mock) = world().await;
+    let garbage = Bytes::from_static(b"\xff\xfe{{{ not an event\n\n");
+    mock.always(Chat::default().broken_after(1, Fault::Garbage(garbage.clone())));
+    let answer = world.chat(&streamed_question()).await;
+    assert!(
+        answer
+            .body
+            .windows(garbage.len())
+            .any(|window| window == garbage)
+    );
+    assert_eq!(world.spent(), COST_NANOS);
+}
+
+#[tokio::test]
+async fn early_end_without_a_terminal_event_is_settled() {
+    let (world, mock) = world().await;
+    mock.always(Chat::default().broken_after(2, Fault::EarlyEnd));
+    let answer = world.chat(&streamed_question()).await;
+    assert!(answer.text().contains("there"));
+    assert!(world.spent() > 0);
+}
+
+#[tokio::test]
+async fn event_that_is_too_large_to_read_passes() {
+    let (world, mock) = world().await;
+    let huge = "x".repeat(3 << 20);
+    let script = stream()
+        .chunk(
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{huge}\"}}}}]}}\n\n")
+                .as_bytes(),
+        )
+        .chunk(b"data: [DONE]\n\n")
+        .last_chunk();
+    mock.always(script);
+    let answer = world.chat(&streamed_question()).await;
+    assert!(answer.body.len() > huge.len());
+    assert!(answer.text().ends_with("data: [DONE]\n\n"));
+    assert!(world.count(MeterKind::Tokens).used > (3 << 18));
+}
+
+#[tokio::test]
+async fn provider_that_answers_a_stream_with_plain_json_is_collected() {
+    let (world, mock) = world().await;
+    let body = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 3}});
+    mock.always(Script::json(200, &body));
+    let answer = world.chat(&streamed_question()).await;
+    assert_eq!(answer.json(), body);
+    assert_eq!(answer.header("x-tollgate-cost-usd"), "0.000016");
+    assert_eq!(world.spent(), COST_NANOS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn provider_that_never_ends_after_its_last_event_is_not_waited_for() {
+    let mock = MockProvider::start().await;
+    let world = Setup::at(&mock.base_url())
+        .network(|network| network.idle_timeout = std::time::Duration::from_secs(500))
+        .start();
+    mock.always(stream().chunk(b"data: [DONE]\n\n").then(Step::Hang));
+    let answer = world.chat(&streamed_question()).await;
+    assert_eq!(answer.text(), "data: [DONE]\n\n");
+}
