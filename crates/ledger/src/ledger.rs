@@ -1,34 +1,53 @@
 //! The ledger: meters in memory, the journal on disk, and the steps that keep both the same.
 
+mod fold;
 mod live;
+mod start;
 mod stats;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::{
-    Ending, FoldBatch, HoldFacts, JournalPosition, LedgerState, LogEntry, OpenHold, Outcome,
+    CounterAmount, Ending, HoldFacts, LedgerState, LogEntry, Outcome,
 };
 use tollgate_domain::error::{LimitRefusal, MeterReading};
 use tollgate_domain::ids::RequestId;
-use tollgate_domain::limits::MeterKind;
 use tollgate_domain::{Timestamp, Usd};
 
 use crate::config::LedgerConfig;
-use crate::error::{OpenError, ReadError, ReserveError, Unavailable};
+use crate::error::{OpenError, ReserveError, Unavailable};
+use crate::fs::HostFileSystem;
 use crate::hold::{Hold, Settlement};
-use crate::journal::Written;
-use crate::meters::{Attempt, Charge, Full, Meters, Reserved, Table};
+use crate::journal::{ExchangeRoom, Journal, Record, room_for};
+use crate::meters::{Attempt, Charge, Counts, Full, HeldList, Meters, Move, Reserved};
 
 pub use live::MeterState;
+pub(crate) use start::lock;
 pub use stats::LedgerStats;
 use stats::Tally;
 
+/// Bytes of the facts in the record of an exchange, at most.
+const EXCHANGE_FACTS_BYTES: u32 = 512;
+
 /// The one-node ledger. Shared by all requests; every method takes `&self`.
+///
+/// The meters are changed first and the journal is written second, except at the end of a hold: a reservation that the
+/// journal refuses is taken back, a settlement that it refuses is kept until it does not.
 #[derive(Debug)]
 pub struct Ledger {
     meters: Meters,
+    journal: Arc<Journal>,
     tally: Tally,
-    in_doubt: Mutex<std::collections::HashMap<RequestId, OpenHold>>,
+    /// Requests charged in doubt that nobody has resolved: what each was charged, in money.
+    in_doubt: Mutex<HashMap<RequestId, Vec<CounterAmount>>>,
+    fold: Mutex<fold::Fold>,
+    syncer: Option<JoinHandle<()>>,
+    _lock: Box<dyn Any + Send + Sync>,
 }
 
 impl Ledger {
@@ -38,18 +57,11 @@ impl Ledger {
     /// # Errors
     /// See [`OpenError`]: another process, a journal that is not this database's, damage, or a failing disk.
     pub fn open(
-        _config: LedgerConfig,
+        config: LedgerConfig,
         state: LedgerState,
         now: Timestamp,
     ) -> Result<Self, OpenError> {
-        let start = state.last_instant.unwrap_or_default().max(now);
-        let mut table = Table::starting_at(start);
-        table.apply(&state.counters);
-        Ok(Self {
-            meters: Meters::new(table),
-            tally: Tally::default(),
-            in_doubt: Mutex::default(),
-        })
+        Self::open_on(Arc::new(HostFileSystem), &config, state, now)
     }
 
     /// Reserves `needs`, all or none, in their order.
@@ -67,8 +79,21 @@ impl Ledger {
     ) -> Result<Hold, ReserveError> {
         let attempt = self.meters.reserve(needs, now);
         let at = attempt.at;
+        self.record_moves(&attempt.moves, at);
         let (reserved, counts, shadowed) = judge(attempt, needs)?;
         facts.at = at;
+        let room = room_for(reserved.held.len());
+        let record = Record::Open {
+            facts,
+            holds: kept(&reserved.held),
+        };
+        if let Err(failure) = self.journal.admit(&record, room) {
+            self.meters.close(&reserved.held, Charge::Nothing, now);
+            return Err(failure.into());
+        }
+        let Record::Open { facts, .. } = record else {
+            return Err(internal("a record changed its kind"));
+        };
         self.tally.opened();
         Ok(Hold {
             facts,
@@ -76,7 +101,7 @@ impl Ledger {
             counts,
             is_dispatched: false,
             shadowed,
-            room: 0,
+            room,
         })
     }
 
@@ -92,16 +117,40 @@ impl Ledger {
         needs: &[Need],
         now: Timestamp,
     ) -> Result<(), ReserveError> {
+        facts.at = hold.facts.at;
+        facts.request = hold.facts.request;
+        // The largest that the new hold may get, so that nothing has to be undone for want of disk space.
+        let room = ExchangeRoom {
+            record: room_for(needs.len() + hold.held.len()) + EXCHANGE_FACTS_BYTES,
+            end: room_for(needs.len()),
+        };
+        self.journal.prepare_exchange(room)?;
         let attempt = self
             .meters
             .exchange(&hold.held, hold.is_dispatched, needs, now);
-        let (reserved, counts, shadowed) = judge(attempt, needs)?;
-        facts.at = hold.facts.at;
-        facts.request = hold.facts.request;
-        hold.facts = facts;
+        self.record_moves(&attempt.moves, attempt.at);
+        let judged = judge(attempt, needs);
+        let (reserved, counts, shadowed) = match judged {
+            Ok(judged) => judged,
+            Err(error) => {
+                self.journal.return_room(room.record + room.end);
+                return Err(error);
+            }
+        };
+        let record = Record::Exchange {
+            facts,
+            holds: kept(&reserved.held),
+            left: reserved.left.to_vec(),
+        };
+        // The exchange has happened; like an end, its record is kept until the disk takes it.
+        self.journal.close(&record, room.record + hold.room);
+        if let Record::Exchange { facts, .. } = record {
+            hold.facts = facts;
+        }
         hold.held = reserved.held;
         hold.counts = counts;
         hold.shadowed = shadowed;
+        hold.room = room.end;
         Ok(())
     }
 
@@ -127,19 +176,34 @@ impl Ledger {
                 tokens: i64::try_from(ending.usage.total()).unwrap_or(i64::MAX),
             },
         };
-        let (at, _charges, counts) = self.meters.close(&hold.held, charge, ending.at);
+        let (at, charges, counts) = self.meters.close(&hold.held, charge, ending.at);
         ending.at = at;
-        self.tally.closed(ending.outcome);
+        let (cost, outcome) = (ending.cost, ending.outcome);
+        if outcome == Outcome::InDoubt {
+            self.in_doubt
+                .lock()
+                .insert(hold.facts.request, money_only(&charges));
+        }
+        let record = Record::Settle {
+            request: hold.facts.request,
+            ending,
+            charges: charges.into_vec(),
+        };
+        let written = self.journal.close(&record, hold.room);
+        self.tally.closed(outcome);
         Settlement {
-            cost: ending.cost,
+            cost,
             counts,
-            written: Written::done(),
+            written,
         }
     }
 
     /// Ends a hold whose request was never dispatched: nothing is charged, and no log row is made.
     pub fn release(&self, hold: Hold, now: Timestamp) {
-        self.meters.close(&hold.held, Charge::Nothing, now);
+        let (at, _, _) = self.meters.close(&hold.held, Charge::Nothing, now);
+        let request = hold.facts.request;
+        self.journal
+            .close(&Record::Release { request, at }, hold.room);
         self.tally.released();
     }
 
@@ -147,33 +211,16 @@ impl Ledger {
     ///
     /// # Errors
     /// When the journal takes no writes: the row is lost then, which costs nobody anything.
-    pub fn refuse(&self, _entry: LogEntry) -> Result<(), Unavailable> {
+    pub fn refuse(&self, mut entry: LogEntry) -> Result<(), Unavailable> {
+        entry.ending.at = self.meters.advance(entry.ending.at);
+        self.journal.admit(&Record::Refuse(Box::new(entry)), 0)?;
         self.tally.refused();
         Ok(())
     }
 
-    /// What the journal says after `from`, up to about `limit` records, once it is on disk; `None` when there is nothing
-    /// new. The next call goes on from [`FoldBatch::to`]; asking again from the same position gives the same piece.
-    ///
-    /// Blocks on the disk: call it from a thread that may.
-    ///
-    /// # Errors
-    /// See [`ReadError`].
-    pub fn read_batch(
-        &self,
-        _from: JournalPosition,
-        _limit: usize,
-    ) -> Result<Option<FoldBatch>, ReadError> {
-        Ok(None)
-    }
-
-    /// Says that the database holds, durably, everything before `position`: segments that only hold older records are
-    /// deleted.
-    pub fn folded(&self, _position: JournalPosition) {}
-
     /// Whether holds are admitted: not after a write or sync that failed, until the disk takes writes again.
     pub fn is_available(&self) -> bool {
-        true
+        self.journal.is_available()
     }
 
     /// Waits until everything that was written is on disk.
@@ -181,31 +228,67 @@ impl Ledger {
     /// # Errors
     /// When the sync fails; the ledger admits nothing from then on.
     pub fn sync(&self) -> Result<(), Unavailable> {
-        Ok(())
+        self.journal.sync()
+    }
+
+    /// Usage that followed an edited line. A move that the disk does not take is not made good: the next start finds
+    /// the usage where it was, and moves it again.
+    fn record_moves(&self, moves: &[Move], at: Timestamp) {
+        for moved in moves {
+            self.journal.close(&Record::Move { at, moved: *moved }, 0);
+        }
     }
 }
 
-type Judged = (Reserved, crate::meters::Counts, Option<Box<LimitRefusal>>);
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.journal.stop();
+        if let Some(syncer) = self.syncer.take() {
+            // A thread that panicked has said so.
+            let _ = syncer.join();
+        }
+        // Nobody is left to tell; the next start reads what was written all the same.
+        let _ = self.journal.sync();
+    }
+}
+
+fn kept(held: &HeldList) -> Vec<CounterAmount> {
+    held.iter()
+        .filter_map(crate::meters::Held::counter)
+        .collect()
+}
+
+/// What a correction of an in-doubt amount changes.
+fn money_only(charges: &[CounterAmount]) -> Vec<CounterAmount> {
+    let is_money =
+        |charge: &&CounterAmount| charge.key.kind == tollgate_domain::limits::MeterKind::Money;
+    charges.iter().filter(is_money).copied().collect()
+}
+
+fn internal(reason: &str) -> ReserveError {
+    ReserveError::Unavailable(Unavailable {
+        reason: reason.to_owned(),
+    })
+}
+
+type Judged = (Reserved, Counts, Option<Box<LimitRefusal>>);
 
 fn judge(attempt: Attempt, needs: &[Need]) -> Result<Judged, ReserveError> {
     let at = attempt.at;
     let shadowed = attempt.shadowed.and_then(|full| refusal(&full, needs, at));
     match attempt.result {
         Ok(reserved) => Ok((reserved, attempt.counts, shadowed)),
-        Err(full) => match refusal(&full, needs, at) {
-            Some(refusal) => Err(ReserveError::Full(refusal)),
-            None => Err(ReserveError::Unavailable(Unavailable {
-                reason: "a refusal names no meter".to_owned(),
-            })),
-        },
+        Err(full) => Err(match refusal(&full, needs, at) {
+            Some(refusal) => ReserveError::Full(refusal),
+            None => internal("a refusal names no meter"),
+        }),
     }
 }
 
 fn refusal(full: &Full, needs: &[Need], at: Timestamp) -> Option<Box<LimitRefusal>> {
     let need = needs.get(full.need)?;
-    let kind: MeterKind = need.meter.id.kind;
     Some(Box::new(LimitRefusal {
-        kind,
+        kind: need.meter.id.kind,
         reading: MeterReading::new(&need.meter, at, full.count.used, full.count.reserved),
         needed: need.amount,
         is_transient: full.verdict.is_transient(),

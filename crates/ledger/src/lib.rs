@@ -9,16 +9,20 @@
 //! naive model, with a file system that fails on purpose, and cut at every byte.
 #![warn(missing_docs)]
 
+mod books;
 mod config;
 mod error;
+mod fs;
 mod hold;
 mod journal;
 mod ledger;
 mod meters;
+#[cfg(test)]
+mod tests;
 
 pub use config::LedgerConfig;
 pub use error::{OpenError, ReadError, ReserveError, Unavailable};
 pub use hold::{Hold, Settlement};
-pub use journal::Written;
+pub use journal::{Damage, JournalReport, RepairReport, SegmentReport, Written, repair, verify};
 pub use ledger::{Ledger, LedgerStats, MeterState};
 pub use meters::{Counts, Verdict};

@@ -66,10 +66,6 @@ fn wake(mut progress: parking_lot::MutexGuard<'_, Progress>) {
 }
 
 impl Written {
-    pub(crate) const fn done() -> Self {
-        Self(State::Done)
-    }
-
     pub(crate) const fn failed(failure: Unavailable) -> Self {
         Self(State::Failed(failure))
     }

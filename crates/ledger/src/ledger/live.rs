@@ -1,5 +1,7 @@
 //! Reads and corrections for the management API: the same counters that enforcement uses.
 
+use std::sync::Arc;
+
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::error::MeterReading;
@@ -9,6 +11,7 @@ use tollgate_domain::live::{AdjustError, Count, LiveCounters};
 use tollgate_domain::{Timestamp, Usd};
 
 use super::Ledger;
+use crate::journal::Record;
 use crate::ledger::LedgerStats;
 use crate::meters::Verdict;
 
@@ -32,41 +35,65 @@ impl Ledger {
         needs.iter().zip(&counts).map(state).collect()
     }
 
+    /// Brings usage over to the running windows of edited lines at once, rather than at the next request. Call it after
+    /// an edit that may have moved a lattice (alignment, zone, fiscal year) took effect.
+    pub fn carry_over(&self, meters: &[Arc<Meter>], now: Timestamp) {
+        for meter in meters {
+            let moves = self.meters.touch(meter, now);
+            if !moves.is_empty() {
+                self.record_moves(&moves, self.meters.advance(now));
+            }
+        }
+    }
+
     /// What was done since the start, and what is open.
     pub fn stats(&self) -> LedgerStats {
         LedgerStats {
             unresolved: self.in_doubt.lock().len() as u64,
             meters: self.meters.size() as u64,
+            unfolded_bytes: self.unfolded_bytes(),
             ..self.tally.read()
         }
+    }
+
+    /// Writes and makes a correction.
+    fn correct(&self, changes: Vec<CounterAmount>, at: Timestamp) -> Result<(), AdjustError> {
+        let record = Record::Adjust { at, changes };
+        self.journal
+            .admit(&record, 0)
+            .map_err(|_| AdjustError::Unavailable)?;
+        if let Record::Adjust { changes, .. } = record {
+            self.meters.apply(&changes);
+        }
+        Ok(())
     }
 }
 
 impl LiveCounters for Ledger {
     fn count(&self, meter: &Meter, now: Timestamp) -> Count {
+        let now = self.meters.advance(now);
         self.meters.count(meter, now)
     }
 
     fn reset(&self, meters: &[MeterId], now: Timestamp) -> Result<(), AdjustError> {
+        let now = self.meters.advance(now);
         let mut changes = self.meters.running(meters, now);
+        if changes.is_empty() {
+            return Ok(());
+        }
         for change in &mut changes {
             change.amount = change.amount.saturating_neg();
         }
-        self.meters.apply(&changes);
-        Ok(())
+        self.correct(changes, now)
     }
 
     fn adjust(&self, meter: &Meter, delta: i64, now: Timestamp) -> Result<Count, AdjustError> {
         let now = self.meters.advance(now);
         if let Some(spec) = &meter.window {
-            let change = CounterAmount::new(
-                meter.id.line,
-                meter.id.kind,
-                spec.duration,
-                spec.window(now),
-                delta,
-            );
-            self.meters.apply(&[change]);
+            let (line, kind) = (meter.id.line, meter.id.kind);
+            let window = spec.window(now);
+            let change = CounterAmount::new(line, kind, spec.duration, window, delta);
+            self.correct(vec![change], now)?;
         }
         Ok(self.meters.count(meter, now))
     }
@@ -74,13 +101,32 @@ impl LiveCounters for Ledger {
     fn resolve_in_doubt(
         &self,
         request: RequestId,
-        _amount: Usd,
-        _now: Timestamp,
+        amount: Usd,
+        now: Timestamp,
     ) -> Result<(), AdjustError> {
-        self.in_doubt
-            .lock()
-            .remove(&request)
-            .map(|_| ())
-            .ok_or(AdjustError::NotInDoubt)
+        let at = self.meters.advance(now);
+        // Held until the journal has it, so that no two resolve the same request.
+        let mut in_doubt = self.in_doubt.lock();
+        let mut changes = in_doubt
+            .get(&request)
+            .cloned()
+            .ok_or(AdjustError::NotInDoubt)?;
+        for change in &mut changes {
+            change.amount = amount.nanos().saturating_sub(change.amount);
+        }
+        let record = Record::Resolve {
+            at,
+            request,
+            amount,
+            changes,
+        };
+        self.journal
+            .admit(&record, 0)
+            .map_err(|_| AdjustError::Unavailable)?;
+        in_doubt.remove(&request);
+        if let Record::Resolve { changes, .. } = record {
+            self.meters.apply(&changes);
+        }
+        Ok(())
     }
 }

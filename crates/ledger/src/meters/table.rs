@@ -164,6 +164,7 @@ impl Table {
         let mut counts = Counts::new();
         for part in held {
             let Some((cell, window)) = self.release(part) else {
+                counts.push(Count::default());
                 continue;
             };
             let amount = charge.of(part);

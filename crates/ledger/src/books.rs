@@ -1,0 +1,193 @@
+//! What the records of the journal add up to: for the start, which brings the meters up to date, and for the fold, which
+//! brings the database up to date.
+
+use std::collections::HashMap;
+
+use tollgate_domain::accounting::{
+    CounterAmount, CounterKey, HoldFacts, LogEntry, OpenHold, Outcome,
+};
+use tollgate_domain::ids::RequestId;
+use tollgate_domain::limits::Window;
+use tollgate_domain::{Timestamp, Usd};
+
+use crate::journal::Record;
+use crate::meters::Move;
+
+/// Holds that are open at one place of the journal, and where edited lines went.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    pub(crate) open: HashMap<RequestId, OpenHold>,
+    moved: HashMap<CounterKey, Window>,
+}
+
+/// What a piece of the journal changes.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// `None`: no longer open.
+    pub(crate) holds: HashMap<RequestId, Option<OpenHold>>,
+    pub(crate) counters: HashMap<CounterKey, CounterAmount>,
+    pub(crate) log: Vec<LogEntry>,
+    pub(crate) resolved: Vec<(RequestId, Usd, Timestamp)>,
+    pub(crate) in_doubt: HashMap<RequestId, OpenHold>,
+    /// `None`: the lattice came back, so what names the window is right again.
+    moved: HashMap<CounterKey, Option<Window>>,
+    pub(crate) last: Option<Timestamp>,
+    pub(crate) records: usize,
+    /// Of those, the ones that say nothing to the database.
+    pub(crate) watermarks: usize,
+}
+
+impl Books {
+    pub(crate) fn new(open: Vec<OpenHold>) -> Self {
+        let named = |hold: OpenHold| (hold.facts.request, hold);
+        Self {
+            open: open.into_iter().map(named).collect(),
+            moved: HashMap::new(),
+        }
+    }
+
+    /// Takes the changes of a piece over.
+    pub(crate) fn commit(&mut self, changes: Changes) {
+        for (request, hold) in changes.holds {
+            match hold {
+                Some(hold) => self.open.insert(request, hold),
+                None => self.open.remove(&request),
+            };
+        }
+        for (from, to) in changes.moved {
+            match to {
+                Some(to) => self.moved.insert(from, to),
+                None => self.moved.remove(&from),
+            };
+        }
+        if let Some(last) = changes.last {
+            // Nothing is admitted into a window that has ended.
+            self.moved.retain(|_, window| window.end > last);
+        }
+    }
+
+    /// Adds one record to `changes`.
+    pub(crate) fn apply(&self, changes: &mut Changes, record: Record) {
+        if !matches!(record, Record::Skip(_)) {
+            let at = record.at();
+            changes.last = Some(changes.last.map_or(at, |last| last.max(at)));
+        }
+        changes.records += 1;
+        match record {
+            Record::Open { facts, holds } => self.open(changes, facts, holds),
+            Record::Exchange { facts, holds, left } => {
+                changes.add(&left);
+                self.open(changes, facts, holds);
+            }
+            Record::Settle {
+                request,
+                ending,
+                charges,
+            } => {
+                changes.add(&charges);
+                // Without its beginning (a repaired journal) an end has no row; its charge counts all the same.
+                let Some(hold) = self.take(changes, request) else {
+                    return;
+                };
+                if ending.outcome == Outcome::InDoubt {
+                    let charged = OpenHold {
+                        facts: hold.facts.clone(),
+                        holds: charges,
+                    };
+                    changes.in_doubt.insert(request, charged);
+                }
+                changes.log.push(LogEntry {
+                    facts: hold.facts,
+                    ending,
+                });
+            }
+            Record::Release { request, .. } => {
+                self.take(changes, request);
+            }
+            Record::Refuse(entry) => changes.log.push(*entry),
+            Record::Adjust { changes: by, .. } => changes.add(&by),
+            Record::Resolve {
+                at,
+                request,
+                amount,
+                changes: by,
+            } => {
+                changes.add(&by);
+                changes.in_doubt.remove(&request);
+                changes.resolved.push((request, amount, at));
+            }
+            Record::Move { moved, .. } => self.follow(changes, &moved),
+            Record::Watermark { .. } | Record::Skip(_) => changes.watermarks += 1,
+        }
+    }
+
+    fn open(&self, changes: &mut Changes, facts: HoldFacts, mut holds: Vec<CounterAmount>) {
+        for hold in &mut holds {
+            // Its window may have moved between the reservation and this record.
+            let to = match changes.moved.get(&hold.key) {
+                Some(to) => *to,
+                None => self.moved.get(&hold.key).copied(),
+            };
+            if let Some(to) = to {
+                relocate(hold, to);
+            }
+        }
+        let request = facts.request;
+        changes
+            .holds
+            .insert(request, Some(OpenHold { facts, holds }));
+    }
+
+    fn take(&self, changes: &mut Changes, request: RequestId) -> Option<OpenHold> {
+        match changes.holds.insert(request, None) {
+            Some(hold) => hold,
+            None => self.open.get(&request).cloned(),
+        }
+    }
+
+    /// Open holds follow the line that they are on.
+    fn follow(&self, changes: &mut Changes, moved: &Move) {
+        let mut taken = moved.from;
+        taken.amount = taken.amount.saturating_neg();
+        let mut given = moved.from;
+        relocate(&mut given, moved.to);
+        changes.add(&[taken, given]);
+        changes.moved.insert(given.key, None);
+        changes.moved.insert(moved.from.key, Some(moved.to));
+        let is_there = |hold: &OpenHold| hold.holds.iter().any(|held| held.key == moved.from.key);
+        for (request, hold) in &self.open {
+            if is_there(hold) {
+                changes
+                    .holds
+                    .entry(*request)
+                    .or_insert_with(|| Some(hold.clone()));
+            }
+        }
+        for held in changes
+            .holds
+            .values_mut()
+            .flatten()
+            .flat_map(|hold| &mut hold.holds)
+            .filter(|held| held.key == moved.from.key)
+        {
+            relocate(held, moved.to);
+        }
+    }
+}
+
+fn relocate(counter: &mut CounterAmount, to: Window) {
+    counter.key.window = to.key;
+    counter.start = to.start;
+    counter.end = to.end;
+}
+
+impl Changes {
+    fn add(&mut self, amounts: &[CounterAmount]) {
+        for amount in amounts {
+            self.counters
+                .entry(amount.key)
+                .and_modify(|sum| sum.amount = sum.amount.saturating_add(amount.amount))
+                .or_insert(*amount);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests of the ledger as a whole, on a disk in memory.
+
+mod admission;
+mod crash;
+mod faults;
+mod fold;
+mod kit;
+mod model;
+mod windows;

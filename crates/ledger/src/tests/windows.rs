@@ -1,0 +1,169 @@
+//! Windows, lattices that move, and what is forgotten.
+
+use std::sync::Arc;
+
+use tollgate_domain::Timestamp;
+use tollgate_domain::accounting::LedgerState;
+use tollgate_domain::limits::{Meter, MeterKind, ResetDuration, WindowSpec};
+use tollgate_domain::live::LiveCounters as _;
+
+use super::kit::*;
+use crate::fs::memory::MemoryFileSystem;
+
+fn aligned(zone: &str) -> Meter {
+    let mut edited = meter(1, MeterKind::Money, 100);
+    edited.window = Some(WindowSpec {
+        duration: ResetDuration::Day,
+        anchor: noon(),
+        zone: Some(zone.parse().unwrap()),
+        quarter_start_month: 1,
+    });
+    edited
+}
+
+fn tomorrow() -> Timestamp {
+    seconds_after(86_400)
+}
+
+#[test]
+fn a_new_window_starts_at_zero_and_late_ends_count_in_the_old_one() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = Arc::new(meter(1, MeterKind::Money, 10));
+    let late = ledger
+        .reserve(facts(1, 10), &[need(&budget, 10)], noon())
+        .unwrap();
+    let early = ledger
+        .reserve(facts(2, 10), &[need(&budget, 10)], tomorrow())
+        .unwrap();
+    ledger.settle(late, answered(9, tomorrow()));
+    let count = ledger.count(&budget, tomorrow());
+    assert_eq!((count.used, count.reserved), (0, 10));
+    ledger.settle(early, answered(2, tomorrow()));
+    let mut database = Database::default();
+    database.fold(&ledger, 100);
+    let by_window: Vec<i64> = database
+        .counters
+        .values()
+        .map(|counter| counter.amount)
+        .collect();
+    assert_eq!(by_window, [9, 2]);
+}
+
+#[test]
+fn a_clock_that_steps_back_does_not_reopen_a_window() {
+    let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
+    let budget = Arc::new(meter(1, MeterKind::Money, 10));
+    let hold = ledger
+        .reserve(facts(1, 10), &[need(&budget, 10)], tomorrow())
+        .unwrap();
+    assert!(
+        ledger
+            .reserve(facts(2, 1), &[need(&budget, 1)], noon())
+            .is_err()
+    );
+    ledger.settle(hold, answered(10, noon()));
+    assert!(
+        ledger
+            .reserve(facts(3, 1), &[need(&budget, 1)], noon())
+            .is_err()
+    );
+}
+
+#[test]
+fn usage_follows_a_line_whose_lattice_moved() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let before = Arc::new(meter(1, MeterKind::Money, 100));
+    let running = ledger
+        .reserve(facts(1, 30), &[need(&before, 30)], noon())
+        .unwrap();
+    let spent = ledger
+        .reserve(facts(2, 20), &[need(&before, 20)], noon())
+        .unwrap();
+    ledger.settle(spent, answered(20, noon()));
+
+    let after = Arc::new(aligned("Asia/Kathmandu"));
+    // Seen before anything moved, and counted the same afterwards.
+    for _ in 0..2 {
+        let count = ledger.count(&after, noon());
+        assert_eq!((count.used, count.reserved), (20, 30));
+        ledger.carry_over(std::slice::from_ref(&after), noon());
+    }
+    ledger.settle(running, answered(25, noon()));
+    assert_eq!(ledger.count(&after, noon()).used, 45);
+    // And back again.
+    ledger.carry_over(std::slice::from_ref(&before), noon());
+    assert_eq!(ledger.count(&before, noon()).used, 45);
+
+    let mut database = Database::default();
+    database.fold(&ledger, 1);
+    let counted: Vec<i64> = database
+        .counters
+        .values()
+        .map(|counter| counter.amount)
+        .collect();
+    assert_eq!(counted.iter().sum::<i64>(), 45);
+    let running = before.window.as_ref().unwrap().window(noon()).key;
+    let here = database
+        .counters
+        .values()
+        .find(|counter| counter.key.window == running);
+    assert_eq!(here.unwrap().amount, 45);
+}
+
+#[test]
+fn a_hold_that_a_move_met_is_charged_where_it_went_also_after_a_crash() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let before = Arc::new(meter(1, MeterKind::Money, 100));
+    let _running = ledger
+        .reserve(facts(1, 30), &[need(&before, 30)], noon())
+        .unwrap();
+    let after = Arc::new(aligned("Asia/Kathmandu"));
+    ledger.carry_over(std::slice::from_ref(&after), noon());
+    let ledger = open(&kill(ledger, &disk), LedgerState::default()).unwrap();
+    assert_eq!(ledger.count(&after, noon()).used, 30);
+    let window = after.window.as_ref().unwrap().window(noon());
+    let mut database = Database::default();
+    database.fold(&ledger, 100);
+    let charged: Vec<_> = database
+        .counters
+        .values()
+        .filter(|counter| counter.amount != 0)
+        .collect();
+    assert_eq!(charged.len(), 1);
+    assert_eq!(charged[0].key.window, window.key);
+}
+
+#[test]
+fn another_duration_starts_at_zero() {
+    let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
+    let daily = Arc::new(meter(1, MeterKind::Money, 100));
+    ledger.adjust(&daily, 50, noon()).unwrap();
+    let mut weekly = meter(1, MeterKind::Money, 100);
+    if let Some(spec) = &mut weekly.window {
+        spec.duration = ResetDuration::Week;
+    }
+    assert_eq!(ledger.count(&weekly, noon()).used, 0);
+}
+
+#[test]
+fn meters_of_ended_windows_are_forgotten() {
+    let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
+    for day in 0..50 {
+        let at = seconds_after(86_400 * day);
+        for line in 0..20_u128 {
+            let budget = Arc::new(meter(
+                u128::from(day.unsigned_abs()) * 100 + line,
+                MeterKind::Money,
+                10,
+            ));
+            let hold = ledger
+                .reserve(facts(1, 1), &[need(&budget, 1)], at)
+                .unwrap();
+            ledger.settle(hold, answered(1, at));
+        }
+    }
+    assert!(ledger.stats().meters <= 60, "{}", ledger.stats().meters);
+}
