@@ -12,6 +12,7 @@ mod plan;
 pub mod profile;
 mod request;
 mod resolve;
+mod simulate;
 
 pub use decision::{
     ConsideredView, Decision, EstimateView, Explain, KeyView, MeterView, PayerView, Question,
@@ -23,3 +24,4 @@ pub use grant::{Copy, ModelMeters, ProviderGrant, Settings};
 pub use model_list::{InvalidModelPattern, ModelList};
 pub use plan::{Candidate, Considered, Need, Outcome, Payer, Plan};
 pub use request::{Endpoint, ModelRequest};
+pub use simulate::{MOST_LISTED, SimulatedHolder, SimulatedRefusal, Simulation, Simulator};

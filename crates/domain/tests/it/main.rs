@@ -4,5 +4,6 @@
 mod composition;
 mod names;
 mod properties;
+mod simulation;
 mod windows;
 mod world;
