@@ -72,8 +72,10 @@ pub fn splice(body: &Bytes, envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes
     if cuts.is_empty() {
         return body.clone();
     }
-    let grown: usize = cuts.iter().map(|(_, text)| text.len()).sum();
-    let mut spliced = Vec::with_capacity(body.len() + grown);
+    // The exact size: a buffer that is full becomes `Bytes` without another allocation.
+    let put_in: usize = cuts.iter().map(|(_, text)| text.len()).sum();
+    let cut_out: usize = cuts.iter().map(|(range, _)| range.len()).sum();
+    let mut spliced = Vec::with_capacity((body.len() + put_in).saturating_sub(cut_out));
     let mut copied = 0;
     for (range, text) in &cuts {
         spliced.extend_from_slice(body.get(copied..range.start).unwrap_or_default());
@@ -133,5 +135,13 @@ fn cuts(envelope: &Envelope<'_>, edits: &Edits<'_>) -> SmallVec<[(Range<usize>, 
 
 /// `text` as a JSON string.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let needs_escape = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
+    if text.bytes().any(needs_escape) {
+        return serde_json::Value::from(text).to_string();
+    }
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    quoted.push_str(text);
+    quoted.push('"');
+    quoted
 }
