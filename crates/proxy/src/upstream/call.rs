@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http::{Response, response};
@@ -78,10 +78,14 @@ impl Call {
         let State::Waiting(answer) = &mut self.state else {
             return Poll::Pending;
         };
-        match ready!(answer.as_mut().poll(cx)) {
+        match ready!(answer.as_mut().poll(&mut unheard())) {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 self.state = State::Body(body);
+                // Takes our waker out of the body's channel, which would wake us for what we do ourselves.
+                if let Some(link) = &mut self.link {
+                    link.drive(&mut unheard());
+                }
                 Poll::Ready(Ok(parts))
             }
             Err(mut failure) => {
@@ -100,16 +104,20 @@ impl Call {
 
     /// The next piece of the body, as it came; `None` at its end, when the connection has gone back to the pool.
     /// Call only after [`Self::head`] has succeeded.
+    ///
+    /// Body and connection talk through a channel, which wakes whoever waits at its other end. That is always this very
+    /// task, which looks at both ends anyway; so the channel gets a waker that nobody hears, and only a connection that
+    /// is about to be waited for gets the real one.
     pub(crate) fn poll_data(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, UpstreamError>>> {
-        let mut is_driven = false;
+        let mut drives = 0;
         loop {
             let State::Body(body) = &mut self.state else {
                 return Poll::Ready(None);
             };
-            match Pin::new(body).poll_frame(cx) {
+            match Pin::new(body).poll_frame(&mut unheard()) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Ok(data) = frame.into_data()
                         && !data.is_empty()
@@ -131,12 +139,12 @@ impl Call {
                     let Some(link) = &mut self.link else {
                         return Poll::Pending;
                     };
-                    // Once more after the connection has moved: what it read lies in the body now.
-                    if is_driven || link.is_finished() {
-                        return Poll::Pending;
+                    match drives {
+                        0 => link.drive(&mut unheard()),
+                        1 => link.drive(cx),
+                        _ => return Poll::Pending,
                     }
-                    link.drive(cx);
-                    is_driven = true;
+                    drives += 1;
                 }
             }
         }
@@ -149,4 +157,9 @@ impl Call {
             self.origin.pool.put(link);
         }
     }
+}
+
+/// For whatever can only become ready by our own doing.
+fn unheard() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }

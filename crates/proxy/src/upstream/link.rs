@@ -39,11 +39,6 @@ impl Link {
         }
     }
 
-    /// Whether the connection has ended, so that driving it changes nothing any more.
-    pub(super) const fn is_finished(&self) -> bool {
-        self.is_finished
-    }
-
     /// Whether it is open and waits for a request. Looks at the socket, without asking to be woken by it.
     pub(super) fn is_idle(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
