@@ -70,7 +70,7 @@ async fn plain(guard: Guard, head: &response::Parts, body: Bytes) -> Response<Pr
         service::note(id, &error);
         return respond::error(&error, Dialect::OpenAi, &id.to_string());
     }
-    respond::insert(&mut headers, &headers::COST, &settled.cost.to_string());
+    respond::insert_own(&mut headers, &headers::COST, settled.cost.to_string());
     limits(&mut headers, &settled.numbers);
     let mut response = Response::new(ProxyBody::full(body));
     *response.status_mut() = head.status;
@@ -180,7 +180,7 @@ fn end(run: Box<Run>, outcome: Outcome, error: &GatewayError) -> Response<ProxyB
 /// Says who served the request, and what is left.
 fn describe(headers: &mut HeaderMap, admission: &Admission, numbers: &Numbers) {
     let id = admission.request_id().to_string();
-    respond::insert(headers, &headers::REQUEST_ID, &id);
+    respond::insert_own(headers, &headers::REQUEST_ID, id);
     describe_route(headers, admission);
     limits(headers, numbers);
 }
@@ -197,7 +197,7 @@ fn describe_route(headers: &mut HeaderMap, admission: &Admission) {
 
 fn limits(headers: &mut HeaderMap, numbers: &Numbers) {
     if let Some(remaining) = numbers.budget_remaining {
-        respond::insert(headers, &headers::BUDGET_REMAINING, &remaining.to_string());
+        respond::insert_own(headers, &headers::BUDGET_REMAINING, remaining.to_string());
     }
     if let Some(limit) = &numbers.requests {
         rate(headers, &headers::RATE_REQUESTS, limit);
@@ -212,5 +212,5 @@ fn rate(headers: &mut HeaderMap, names: &[HeaderName; 3], rate: &RateLimit) {
     headers.insert(limit, HeaderValue::from(rate.limit));
     headers.insert(remaining, HeaderValue::from(rate.remaining));
     // As OpenAI writes it: a number with its unit.
-    respond::insert(headers, reset, &format!("{}s", rate.reset_seconds));
+    respond::insert_own(headers, reset, format!("{}s", rate.reset_seconds));
 }

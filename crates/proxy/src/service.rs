@@ -13,6 +13,7 @@ use tollgate_domain::{ErrorKind, GatewayError};
 use tollgate_gate::Gate;
 use tollgate_llm::openai::Envelope;
 use tollgate_llm::reply::Dialect;
+use tracing::{Instrument as _, Span, field};
 
 use crate::attempt::{self, Asked, Attempted};
 use crate::body::ProxyBody;
@@ -78,7 +79,16 @@ impl Proxy {
             arrived,
             route: name,
         };
-        let refused = match call.answer(&route, body).await {
+        // At debug level: on the hot path a span costs more than the decision. The request log has a row for each request.
+        let span = tracing::debug_span!(
+            "request",
+            request.id = %id,
+            route.id = name,
+            key.id = field::Empty,
+            provider.name = field::Empty,
+            gen_ai.request.model = field::Empty,
+        );
+        let refused = match call.answer(&route, body).instrument(span).await {
             Ok(answer) => return answer,
             Err(error) => error,
         };
@@ -177,6 +187,9 @@ impl Incoming<'_> {
         intake::check_type(&parts.headers)?;
         let body = intake::read(body, config.max_request_body, config.request_body_timeout).await?;
         let envelope = Envelope::parse(endpoint, &body)?;
+        let span = Span::current();
+        span.record("key.id", field::display(caller.key));
+        span.record("gen_ai.request.model", &*envelope.model);
         let request = envelope.to_model_request(body.len());
         let admission = shared
             .gate
@@ -184,6 +197,8 @@ impl Incoming<'_> {
         if !attempt::is_servable(admission.candidate()) {
             return Err(not_servable(admission.candidate()));
         }
+        let provider = &admission.candidate().provider.name;
+        span.record("provider.name", provider.as_str());
         let facts = Facts {
             route: self.route,
             is_stream: envelope.is_stream,

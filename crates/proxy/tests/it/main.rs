@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod allocations;
 mod client_gone;
 mod credentials;
 mod errors;
