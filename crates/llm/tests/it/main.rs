@@ -1,6 +1,7 @@
 //! The wire formats from outside, as the data plane uses them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod adapters;
 mod allocations;
 mod envelope;
 mod golden;

@@ -310,3 +310,47 @@ fn every_model_has_a_price() {
         assert!(info.price.is_some(), "{model}");
     }
 }
+
+mod properties {
+    use proptest::prelude::*;
+    use tollgate_domain::Timestamp;
+    use tollgate_domain::access::Endpoint;
+
+    use super::sandbox;
+
+    proptest! {
+        #[test]
+        fn no_request_panics(
+            members in proptest::collection::vec(
+                (
+                    prop_oneof![
+                        Just("model"), Just("messages"), Just("input"), Just("n"), Just("stream"),
+                        Just("max_tokens"), Just("tools"), Just("tool_choice"), Just("dimensions"),
+                        Just("response_format"), Just("stop"), Just("encoding_format"),
+                    ],
+                    prop_oneof![
+                        Just(r#""sandbox-small""#), Just(r#""sandbox-embedding""#), Just("2"), Just("0"),
+                        Just("true"), Just("null"), Just("-1"), Just("18446744073709551615"), Just("[]"),
+                        Just(r#"[{"role":"user","content":"ä b"}]"#), Just(r#"["a",""]"#), Just("[1,2]"),
+                        Just(r#"[{"function":{"name":"f","parameters":{"$ref":"x"}}}]"#),
+                        Just(r#""required""#), Just(r#""base64""#),
+                        Just(r#"{"type":"json_schema","json_schema":{"schema":{"type":["array"]}}}"#),
+                    ],
+                ),
+                0..8,
+            ),
+        ) {
+            let members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| format!("\"{name}\":{value}"))
+                .collect();
+            let body = format!("{{{}}}", members.join(","));
+            for endpoint in [Endpoint::ChatCompletions, Endpoint::Embeddings] {
+                let now = Timestamp::from_micros(0);
+                let answer = sandbox::answer(endpoint, body.as_bytes(), "req_1", now);
+                prop_assert!(matches!(answer.status, 200 | 400 | 404));
+                prop_assert!(answer.body.map(|piece| piece.len()).sum::<usize>() > 0);
+            }
+        }
+    }
+}
