@@ -54,6 +54,22 @@ impl ServiceTier {
         Self::Batch,
         Self::Fast,
     ];
+
+    /// As the request log and the database write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+            Self::Fast => "fast",
+        }
+    }
+
+    /// The tier that [`Self::as_str`] writes as `text`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.as_str() == text)
+    }
 }
 
 impl TokenUsage {

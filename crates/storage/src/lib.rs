@@ -13,7 +13,9 @@
 #![warn(missing_docs)]
 
 mod error;
+mod fold;
 mod group_id;
+mod lock;
 mod page;
 mod search;
 mod sql;
@@ -25,11 +27,13 @@ mod vault;
 pub mod audit;
 pub mod copies;
 pub mod groups;
+pub mod idempotency;
 pub mod management_keys;
 pub mod model_configs;
 pub mod prices;
 pub mod profiles;
 pub mod providers;
+pub mod request_log;
 pub mod roles;
 pub mod settings;
 pub mod snapshot;
@@ -37,6 +41,7 @@ pub mod users;
 pub mod virtual_keys;
 
 pub use error::{Constraint, Result, StorageError};
+pub use lock::WriterLock;
 pub use page::{Page, PageRequest};
 pub use store::{Engine, Store};
 pub use tx::{Changes, Db, Tx};

@@ -1,0 +1,105 @@
+//! Counters and holds of a piece of the journal.
+
+use std::collections::BTreeMap;
+
+use tollgate_domain::accounting::{CounterAmount, CounterKey, OpenHold};
+use tollgate_domain::ids::RequestId;
+
+use super::facts::{amounts_text, facts_text};
+use crate::error::Result;
+use crate::sql::{Value, query};
+use crate::tx::Tx;
+
+/// Rows a statement; far below the number of placeholders that both engines take.
+const ROWS: usize = 500;
+
+/// Adds differences to counters.
+pub(super) async fn counters(tx: &mut Tx, changes: &[CounterAmount]) -> Result<()> {
+    // PostgreSQL refuses a statement that touches a row twice, so the same counter is summed up first.
+    let mut sums: BTreeMap<CounterKey, CounterAmount> = BTreeMap::new();
+    for change in changes {
+        sums.entry(change.key)
+            .and_modify(|sum| sum.amount = sum.amount.saturating_add(change.amount))
+            .or_insert(*change);
+    }
+    let sums: Vec<CounterAmount> = sums.into_values().collect();
+    for piece in sums.chunks(ROWS) {
+        let mut insert = query(
+            "insert into counters (line, kind, duration, window_key, window_start, window_end, amount) values ",
+        );
+        let mut separator = "";
+        for sum in piece {
+            insert.push(separator);
+            insert.push_list::<Value>([
+                sum.key.line.as_bytes().as_slice().into(),
+                i64::from(sum.key.kind.code()).into(),
+                i64::from(sum.key.duration.code()).into(),
+                sum.key.window.0.into(),
+                sum.start.into(),
+                sum.end.into(),
+                sum.amount.into(),
+            ]);
+            separator = ", ";
+        }
+        insert.push(
+            " on conflict (line, kind, duration, window_key)
+              do update set amount = counters.amount + excluded.amount, window_end = excluded.window_end",
+        );
+        tx.execute(insert).await?;
+    }
+    Ok(())
+}
+
+/// Stores holds that are open now, and forgets those that were closed.
+pub(super) async fn open_holds(
+    tx: &mut Tx,
+    opened: &[OpenHold],
+    closed: &[RequestId],
+) -> Result<()> {
+    for piece in closed.chunks(ROWS) {
+        let mut delete = query("delete from open_holds where request_id in ");
+        delete.push_list(piece.iter().map(ToString::to_string));
+        tx.execute(delete).await?;
+    }
+    for piece in opened.chunks(ROWS) {
+        let mut insert = query("insert into open_holds (request_id, facts, holds) values ");
+        let mut separator = "";
+        for hold in piece {
+            insert.push(separator);
+            insert.push_list([
+                hold.facts.request.to_string(),
+                facts_text(&hold.facts)?,
+                amounts_text("holds", &hold.holds)?,
+            ]);
+            separator = ", ";
+        }
+        insert.push(
+            " on conflict (request_id) do update set facts = excluded.facts, holds = excluded.holds",
+        );
+        tx.execute(insert).await?;
+    }
+    Ok(())
+}
+
+/// Stores what was charged in doubt.
+pub(super) async fn in_doubt(tx: &mut Tx, charged: &[OpenHold]) -> Result<()> {
+    for piece in charged.chunks(ROWS) {
+        let mut insert = query("insert into in_doubt (request_id, facts, charges, at) values ");
+        let mut separator = "";
+        for hold in piece {
+            insert.push(separator);
+            insert.push_list::<Value>([
+                hold.facts.request.to_string().into(),
+                facts_text(&hold.facts)?.into(),
+                amounts_text("charges", &hold.holds)?.into(),
+                hold.facts.at.into(),
+            ]);
+            separator = ", ";
+        }
+        insert.push(
+            " on conflict (request_id) do update set facts = excluded.facts, charges = excluded.charges",
+        );
+        tx.execute(insert).await?;
+    }
+    Ok(())
+}
