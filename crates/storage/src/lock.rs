@@ -22,9 +22,7 @@ pub struct WriterLock(Holder);
 #[derive(Debug)]
 enum Holder {
     /// The lock on a file beside the database; the kernel frees it.
-    File {
-        _file: File,
-    },
+    File { _file: File },
     /// A session that holds an advisory lock; the server frees it when the session ends.
     Session(Box<PgConnection>),
 }

@@ -12,4 +12,6 @@
 
 pub mod clock;
 pub mod entities;
+mod postgres;
 pub mod provider;
+pub mod test_db;

@@ -1,0 +1,4 @@
+//! One file for each module of the crate.
+
+mod installation;
+mod people;

@@ -1,0 +1,5 @@
+//! Every public function of the crate, on both engines.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod conformance;
+mod fixture;
