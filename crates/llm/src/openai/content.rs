@@ -15,6 +15,15 @@ const MEDIA: &str = "an image, audio or file, whose tokens do not follow from it
 const STORED_AUDIO: &str = "audio that is stored at the provider";
 const SERVER_TOOL: &str = "a tool that runs at the provider";
 
+/// Members of a content part that is text. What is written to a cache costs more, which a bound allows for.
+const TEXT_MEMBERS: [&str; 5] = [
+    "type",
+    "text",
+    "refusal",
+    "cache_control",
+    "prompt_cache_breakpoint",
+];
+
 /// The first thing that cannot be bounded.
 #[derive(Debug, Default)]
 pub(super) struct Findings(pub(super) Option<&'static str>);
@@ -119,10 +128,7 @@ impl<'de> Visitor<'de> for Part<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key::<Name<'de>>()? {
-            if ["type", "text", "refusal", "cache_control"]
-                .iter()
-                .any(|known| name.is_exactly(known))
-            {
+            if TEXT_MEMBERS.iter().any(|known| name.is_exactly(known)) {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             }

@@ -192,7 +192,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// Fields that make the cost unboundable when they are set.
-const UNBOUNDED: [(Field, &str); 7] = [
+const UNBOUNDED: [(Field, &str); 8] = [
     (Field::WebSearchOptions, "a web search at the provider"),
     (
         Field::PreviousResponseId,
@@ -204,6 +204,10 @@ const UNBOUNDED: [(Field, &str); 7] = [
     ),
     (Field::Prompt, "a prompt that is stored at the provider"),
     (Field::Plugins, "a plugin that runs at the provider"),
+    (
+        Field::Prediction,
+        "a predicted output, which is charged where it is wrong",
+    ),
     (Field::BestOf, "`best_of`, which samples answers unseen"),
     (
         Field::NPredict,

@@ -42,6 +42,7 @@ fields! {
     Conversation = "conversation",
     Prompt = "prompt",
     Plugins = "plugins",
+    Prediction = "prediction",
     BestOf = "best_of",
     NPredict = "n_predict",
     Models = "models",

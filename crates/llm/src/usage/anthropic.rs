@@ -1,10 +1,12 @@
 //! Anthropic's report: cached and cache-written tokens are beside `input_tokens`, reasoning is inside `output_tokens`.
+//! The fast speed is a tier by another name.
 //!
 //! A stream reports twice: `message_start` the input, `message_delta` the final, cumulative counts. A later count
 //! replaces an earlier one, since server tools make the input grow.
 
 use serde::Deserialize;
 use tollgate_domain::TokenUsage;
+use tollgate_domain::usage::ServiceTier;
 
 use super::count::Count;
 use super::first_value;
@@ -18,7 +20,15 @@ struct Report {
     cache_read_input_tokens: Count,
     cache_creation_input_tokens: Count,
     cache_creation: Option<CacheCreation>,
+    output_tokens_details: Option<OutputDetails>,
     service_tier: Option<String>,
+    speed: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    thinking_tokens: Count,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -75,8 +85,12 @@ impl Collected {
             .cache_creation_input_tokens
             .update(later.cache_creation_input_tokens);
         report.cache_creation = later.cache_creation.or(report.cache_creation);
+        report.output_tokens_details = later.output_tokens_details.or(report.output_tokens_details);
         if later.service_tier.is_some() {
             report.service_tier = later.service_tier;
+        }
+        if later.speed.is_some() {
+            report.speed = later.speed;
         }
     }
 
@@ -88,17 +102,26 @@ impl Collected {
         let written = report.cache_creation_input_tokens.or_zero()?;
         // The split sums up to the whole; without it, five minutes is what Anthropic does by itself.
         let unsplit = written.saturating_sub(five_minutes.saturating_add(hour));
+        let output = report.output_tokens.or_zero()?;
+        let reasoning = report
+            .output_tokens_details
+            .unwrap_or_default()
+            .thinking_tokens
+            .or_zero()?
+            .min(output);
+        let tier = match (report.speed.as_deref(), report.service_tier.as_deref()) {
+            (Some("fast"), _) => ServiceTier::Priority,
+            (_, Some(tier)) => service_tier(tier),
+            (_, None) => ServiceTier::Standard,
+        };
         Some(TokenUsage {
             input: report.input_tokens.or_zero()?,
             cache_read: report.cache_read_input_tokens.or_zero()?,
             cache_write_5m: five_minutes.saturating_add(unsplit),
             cache_write_1h: hour,
-            output: report.output_tokens.or_zero()?,
-            tier: report
-                .service_tier
-                .as_deref()
-                .map(service_tier)
-                .unwrap_or_default(),
+            output: output - reasoning,
+            reasoning,
+            tier,
             ..TokenUsage::default()
         })
     }

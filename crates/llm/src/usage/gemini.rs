@@ -19,6 +19,7 @@ struct Report {
     prompt_tokens_details: Option<Vec<Modality>>,
     cache_tokens_details: Option<Vec<Modality>>,
     candidates_tokens_details: Option<Vec<Modality>>,
+    traffic_type: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -70,7 +71,11 @@ impl Collected {
             output: candidates - audio_output,
             reasoning: report.thoughts_token_count.or_zero()?,
             audio_output,
-            tier: ServiceTier::Standard,
+            tier: match report.traffic_type.as_deref() {
+                Some("ON_DEMAND_PRIORITY") => ServiceTier::Priority,
+                Some("ON_DEMAND_FLEX") => ServiceTier::Flex,
+                _ => ServiceTier::Standard,
+            },
             ..TokenUsage::default()
         })
     }

@@ -168,6 +168,7 @@ fn what_cannot_be_bounded_is_named() {
         r#"{"model":"m","web_search_options":{}}"#.to_owned(),
         r#"{"model":"m","previous_response_id":"resp_1"}"#.to_owned(),
         r#"{"model":"m","n_predict":-1}"#.to_owned(),
+        r#"{"model":"m","prediction":{"type":"content","content":"x"}}"#.to_owned(),
         r#"{"model":"m","input":[{"image":"https://example.com/x.png"}]}"#.to_owned(),
     ];
     let told: Vec<String> = bodies
