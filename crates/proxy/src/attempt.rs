@@ -100,7 +100,13 @@ async fn once(
         ProviderType::Sandbox => send_to_sandbox(run, asked, key).await,
         _ => tokio::time::timeout_at(deadline, send(run, asked, key))
             .await
-            .unwrap_or(Err(UpstreamError::Timeout)),
+            .unwrap_or_else(|_| {
+                Err(if run.source.is_none() {
+                    UpstreamError::ConnectTimeout
+                } else {
+                    UpstreamError::Timeout
+                })
+            }),
     };
     let metrics = &run.shared().metrics;
     let head = match answered {

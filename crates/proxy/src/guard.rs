@@ -1,6 +1,7 @@
 //! Phase "settle" when nobody waits any more: a client that leaves does not leave its bill behind.
 
 use scopeguard::ScopeGuard;
+use tokio::runtime::Handle;
 use tollgate_domain::TokenUsage;
 use tollgate_domain::accounting::Outcome;
 
@@ -20,11 +21,13 @@ fn abandon(run: Box<Run>) {
     let shared = run.shared();
     shared.metrics.client_gone();
     let shutdown = &shared.shutdown;
-    if run.source.is_none() || shutdown.hard.is_cancelled() {
-        settle_gone(run);
-    } else {
-        let tracker = shutdown.tracker.clone();
-        tracker.spawn(drain(run));
+    let runtime = Handle::try_current();
+    match runtime {
+        Ok(runtime) if run.source.is_some() && !shutdown.hard.is_cancelled() => {
+            let tracker = shutdown.tracker.clone();
+            tracker.spawn_on(drain(run), &runtime);
+        }
+        _ => settle_gone(run),
     }
 }
 

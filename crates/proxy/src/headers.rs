@@ -1,8 +1,8 @@
 //! Which headers cross, in each direction: lists of what may, so that nothing leaks by being forgotten.
 
 use http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-    USER_AGENT,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER, USER_AGENT,
 };
 use http::{HeaderMap, response};
 use secrecy::ExposeSecret as _;
@@ -18,8 +18,9 @@ const TO_PROVIDER: [HeaderName; 5] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// From the provider to the client, on every answer.
-const TO_CLIENT: [HeaderName; 3] = [
+/// From the provider to the client, on every answer. A provider that compresses although nobody asked has to be believed.
+const TO_CLIENT: [HeaderName; 4] = [
+    CONTENT_ENCODING,
     CONTENT_TYPE,
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
@@ -141,6 +142,13 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
         kind.eq_ignore_ascii_case("application/json")
             || (kind.len() > 5 && kind.as_bytes()[kind.len() - 5..].eq_ignore_ascii_case(b"+json"))
     })
+}
+
+/// Whether the body is something else than what the content type says.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether a content type says event stream.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tollgate_domain::{ErrorKind, GatewayError};
@@ -17,10 +17,7 @@ pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), GatewayError> {
     if !headers::is_json(headers) {
         return unsupported("the body has to be JSON; send `content-type: application/json`");
     }
-    let is_encoded = headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if is_encoded {
+    if headers::is_encoded(headers) {
         return unsupported(
             "compressed bodies are not accepted; send the body without `content-encoding`",
         );
@@ -105,7 +102,7 @@ mod tests {
     use std::convert::Infallible;
 
     use futures_util::stream;
-    use http::HeaderValue;
+    use http::{HeaderValue, header};
     use http_body::Frame;
     use http_body_util::{Full, StreamBody};
 

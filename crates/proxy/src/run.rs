@@ -49,6 +49,8 @@ pub(crate) struct Run {
     pub(crate) progress: Progress,
     pub(crate) facts: Facts,
     pub(crate) first_byte_at: Option<Timestamp>,
+    /// The answer is compressed although nobody asked for that: we cannot read what it says of its usage.
+    is_encoded: bool,
     slot: Slot,
 }
 
@@ -102,6 +104,7 @@ impl Run {
             progress: Progress::Between,
             facts,
             first_byte_at: None,
+            is_encoded: false,
             slot,
         }
     }
@@ -125,6 +128,7 @@ impl Run {
     /// Status and headers have come: decides how the body is treated.
     pub(crate) fn answered(&mut self, head: &response::Parts) {
         let is_success = head.status.is_success();
+        self.is_encoded = headers::is_encoded(&head.headers);
         // By what the provider says it sends; without a word, by what was asked for.
         let is_stream = headers::is_event_stream(&head.headers)
             || (self.facts.is_stream && !headers::is_json(&head.headers));
@@ -175,14 +179,16 @@ impl Run {
         }
         match usage::from_body(self.format(), body) {
             Some(usage) => (Outcome::Reported, usage),
+            None if self.is_encoded => (Outcome::InDoubt, TokenUsage::default()),
             None => (Outcome::Counted, self.count(tokens::text_bytes(body))),
         }
     }
 
     /// What a stream is charged for, by what it told and how it ended.
     pub(crate) fn charge_stream(&self, summary: &StreamSummary, cut: Cut) -> (Outcome, TokenUsage) {
-        if summary.usage.is_none() && cut == Cut::Abandoned && self.reasons_unseen() {
-            // Nobody saw what such a model thought, and nobody listened to the end.
+        // Nobody saw what such a model thought, and nobody listened to the end.
+        let is_unseen = cut == Cut::Abandoned && self.reasons_unseen();
+        if summary.usage.is_none() && (is_unseen || self.is_encoded) {
             return (Outcome::InDoubt, TokenUsage::default());
         }
         match summary.charged(self.count(summary.text_bytes)) {

@@ -62,13 +62,15 @@ struct StreamClock {
 }
 
 impl StreamClock {
-    fn new(idle: Duration, total: Duration) -> Self {
+    /// `first`: how long the first piece may take. Providers send the head and then think.
+    fn new(first: Duration, idle: Duration, total: Duration) -> Self {
         let now = Instant::now();
         let end = now + total;
+        let first = first.max(idle);
         Self {
-            timer: Box::pin(tokio::time::sleep_until(end.min(now + idle))),
+            timer: Box::pin(tokio::time::sleep_until(end.min(now + first))),
             idle,
-            last: now,
+            last: now + first.saturating_sub(idle),
             end,
         }
     }
@@ -102,18 +104,14 @@ impl StreamClock {
 impl StreamReply {
     /// Takes over a run whose answer is a stream.
     pub(crate) fn new(run: Guard, dialect: Dialect) -> Self {
-        let idle = run
-            .admission
-            .candidate()
-            .provider
-            .network
-            .as_ref()
-            .map_or(attempt::timeout(&run), |network| network.idle_timeout);
+        let first = attempt::timeout(&run);
+        let network = run.admission.candidate().provider.network.as_ref();
+        let idle = network.map_or(first, |network| network.idle_timeout);
         let total = run.shared().config.max_stream_duration;
         let hard = run.shared().shutdown.hard.clone();
         Self {
             request_id: run.admission.request_id().to_string(),
-            clock: StreamClock::new(idle, total),
+            clock: StreamClock::new(first, idle, total),
             guard: Some(run),
             rest: None,
             state: State::Flowing,

@@ -82,12 +82,14 @@ impl UpstreamClient {
         {
             return Ok(known.clone());
         }
-        let mut origins = self.origins.write();
-        let fresh = Arc::new(match origins.get(provider.name.as_str()) {
-            Some(old) if old.is_current(provider) => return Ok(old.clone()),
-            old => Origin::new(provider, old.map(AsRef::as_ref), &self.tls, &self.config)?,
-        });
-        origins.insert(provider.name.clone(), fresh.clone());
+        // Made outside the lock: reading certificate authorities takes a while. Of two that are made at once, one pool is
+        // closed again, which costs a handshake.
+        let old = self.origins.read().get(provider.name.as_str()).cloned();
+        let fresh = Origin::new(provider, old.as_deref(), &self.tls, &self.config)?;
+        let fresh = Arc::new(fresh);
+        self.origins
+            .write()
+            .insert(provider.name.clone(), fresh.clone());
         Ok(fresh)
     }
 

@@ -127,6 +127,33 @@ async fn answer_that_is_larger_than_we_keep_is_no_answer() {
 }
 
 #[tokio::test]
+async fn compressed_answer_that_nobody_asked_for_passes_and_is_charged_in_doubt() {
+    for content_type in ["application/json", "text/event-stream"] {
+        let (world, mock) = world().await;
+        let headers = [("content-type", content_type), ("content-encoding", "gzip")];
+        mock.always(Script::answer(200, &headers, "\x1f\u{8b}"));
+        let answer = world.chat(&question()).await;
+        assert_eq!(answer.header("content-encoding"), "gzip");
+        assert_eq!(answer.text(), "\x1f\u{8b}");
+        assert!(world.spent() > 0);
+        assert_eq!(world.stats().in_doubt, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn provider_that_never_gets_past_the_handshake_costs_nothing() {
+    // The kernel accepts; nobody ever answers the TLS hello.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = Setup::at(&format!("https://{}", silent.local_addr().unwrap()))
+        .network(|network| network.ca_cert_pem = Some(crate::tls::authority().pem().into()))
+        .start();
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.error(), (504, "upstream_error".to_owned()));
+    assert_eq!(world.spent(), 0);
+    assert_eq!(world.stats().in_doubt, 0);
+}
+
+#[tokio::test]
 async fn addresses_are_checked() {
     for (url, is_allowed) in [
         ("http://169.254.169.254", false),

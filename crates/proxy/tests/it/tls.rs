@@ -21,10 +21,15 @@ struct Door {
     _server: JoinSet<()>,
 }
 
-async fn door(mock: &MockProvider) -> Door {
+/// A certificate authority that nobody knows.
+pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
+    CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap()
+}
+
+async fn door(mock: &MockProvider) -> Door {
+    let issuer = authority();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()])
         .unwrap()
