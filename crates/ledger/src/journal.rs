@@ -14,6 +14,8 @@ mod written;
 pub use check::{Damage, JournalReport, RepairReport, SegmentReport, repair, verify};
 pub use written::Written;
 
+#[cfg(test)]
+pub(crate) use check::{repair_on, verify_on};
 pub(crate) use record::{Record, room_for};
 pub(crate) use recover::{Setup, recover};
 pub(crate) use segment::{HEADER_BYTES, Next, next, number, path};

@@ -204,6 +204,10 @@ impl Meters {
         self.0.lock().apply(changes);
     }
 
+    pub(crate) fn follow(&self, changes: &mut [CounterAmount]) {
+        self.0.lock().follow(changes);
+    }
+
     pub(crate) fn running(&self, ids: &[MeterId], now: Timestamp) -> Vec<CounterAmount> {
         self.0.lock().running(ids, now)
     }

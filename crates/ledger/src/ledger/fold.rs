@@ -71,12 +71,13 @@ impl Ledger {
         fold.go_on_from(from)?;
         let mut changes = Changes::default();
         let mut to = self.read_records(&fold.books, from, limit, &mut changes)?;
-        if changes.records == 0 {
+        if changes.news() == 0 {
             // What the database may know has to be on disk first.
             self.journal.sync()?;
+            changes = Changes::default();
             to = self.read_records(&fold.books, from, limit, &mut changes)?;
         }
-        if !changes.has_news() {
+        if changes.news() == 0 {
             return Ok(None);
         }
         let batch = changes.batch(&fold.books, self.journal.id(), from, to);
@@ -131,7 +132,7 @@ impl Ledger {
     ) -> Result<JournalPosition, ReadError> {
         let end = self.journal.synced_to();
         let mut at = from;
-        while changes.records < limit {
+        while changes.news() < limit {
             let Some(segment) = self.segment_at(&mut at, end)? else {
                 break;
             };
@@ -196,14 +197,14 @@ impl Ledger {
         changes: &mut Changes,
         at: &mut JournalPosition,
     ) -> Result<(), ReadError> {
-        let wanted = (limit - changes.records) as u64 * USUAL_RECORD_BYTES;
+        let wanted = (limit - changes.news()) as u64 * USUAL_RECORD_BYTES;
         let mut length = wanted.max(SMALLEST_READ_BYTES);
         let stop = stop.min(segment.length);
         loop {
             let left = stop.saturating_sub(at.offset);
             let bytes = read_exactly(&*segment.file, at.offset, length.min(left))?;
             let mut read = 0;
-            while changes.records < limit {
+            while changes.news() < limit {
                 match next(&bytes[read..], self.journal.salt()) {
                     Next::Frame(frame) => {
                         let record = frame.record().ok_or(ReadError::Damaged { at: *at })?;
@@ -223,7 +224,7 @@ impl Ledger {
                     Next::Partial | Next::Damage => return Err(ReadError::Damaged { at: *at }),
                 }
             }
-            if read > 0 || changes.records >= limit {
+            if read > 0 || changes.news() >= limit {
                 return Ok(());
             }
             length *= 2;
@@ -237,9 +238,9 @@ struct Segment {
 }
 
 impl Changes {
-    /// Whether there is anything that the database does not know, watermarks aside.
-    fn has_news(&self) -> bool {
-        self.records > self.watermarks
+    /// Records that say something to a database.
+    const fn news(&self) -> usize {
+        self.records - self.watermarks
     }
 
     fn batch(

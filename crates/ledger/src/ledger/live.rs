@@ -57,7 +57,8 @@ impl Ledger {
     }
 
     /// Writes and makes a correction.
-    fn correct(&self, changes: Vec<CounterAmount>, at: Timestamp) -> Result<(), AdjustError> {
+    fn correct(&self, mut changes: Vec<CounterAmount>, at: Timestamp) -> Result<(), AdjustError> {
+        self.meters.follow(&mut changes);
         let record = Record::Adjust { at, changes };
         self.journal
             .admit(&record, 0)
@@ -114,6 +115,7 @@ impl LiveCounters for Ledger {
         for change in &mut changes {
             change.amount = amount.nanos().saturating_sub(change.amount);
         }
+        self.meters.follow(&mut changes);
         let record = Record::Resolve {
             at,
             request,

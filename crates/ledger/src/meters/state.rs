@@ -155,6 +155,16 @@ impl State {
         None
     }
 
+    /// Where a correction of window `key` counts: with its usage while it runs, in itself once it has ended.
+    pub(super) fn correct_at(&self, key: WindowKey, at: Timestamp) -> Option<usize> {
+        let own = self.position(key)?;
+        if self.cells[own].window.contains(at) {
+            self.resolve(key)
+        } else {
+            Some(own)
+        }
+    }
+
     pub(super) fn position(&self, key: WindowKey) -> Option<usize> {
         self.cells.iter().position(|cell| cell.window.key == key)
     }

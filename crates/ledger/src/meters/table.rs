@@ -205,6 +205,28 @@ impl Table {
         moves
     }
 
+    /// Corrections of a window that an edit left while it was running belong where its usage went.
+    pub(crate) fn follow(&self, changes: &mut [CounterAmount]) {
+        for change in changes {
+            let id = MeterId {
+                line: change.key.line,
+                kind: change.key.kind,
+            };
+            let state = self
+                .index
+                .get(&state_key(id, Some(change.key.duration)))
+                .and_then(|slot| self.states.get(*slot as usize));
+            if let Some(state) = state
+                && let Some(cell) = state.correct_at(change.key.window, self.last)
+            {
+                let window = state.cells[cell].window;
+                change.key.window = window.key;
+                change.start = window.start;
+                change.end = window.end;
+            }
+        }
+    }
+
     /// Adds differences to counters, whatever window they name.
     pub(crate) fn apply(&mut self, changes: &[CounterAmount]) {
         for change in changes {
@@ -214,7 +236,8 @@ impl Table {
             };
             let slot = self.slot(id, Some(change.key.duration));
             let state = &mut self.states[slot as usize];
-            let cell = state.resolve(change.key.window).unwrap_or_else(|| {
+            let cell = state.correct_at(change.key.window, self.last);
+            let cell = cell.unwrap_or_else(|| {
                 state.cell_or_new(Window {
                     key: change.key.window,
                     start: change.start,

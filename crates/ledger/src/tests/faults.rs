@@ -1,1 +1,252 @@
-//! Later.
+//! Disks that are full, tear writes, or fail.
+
+use std::future::Future as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tollgate_domain::accounting::LedgerState;
+use tollgate_domain::limits::{Meter, MeterKind};
+use tollgate_domain::live::LiveCounters as _;
+
+use super::kit::*;
+use crate::fs::memory::{Faults, MemoryFileSystem};
+use crate::{Ledger, LedgerConfig, ReserveError};
+
+fn budget() -> Arc<Meter> {
+    Arc::new(meter(1, MeterKind::Money, 1_000_000))
+}
+
+fn unavailable<T>(result: Result<T, ReserveError>) -> bool {
+    matches!(result, Err(ReserveError::Unavailable(_)))
+}
+
+/// What the next start makes of the disk as it is.
+fn restarted(disk: &MemoryFileSystem, budget: &Meter) -> i64 {
+    let disk = disk.copy();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    ledger.count(budget, noon()).used
+}
+
+#[test]
+fn a_full_disk_refuses_new_requests_and_loses_no_running_one() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    disk.set_faults(Faults {
+        capacity: Some(1_200_000),
+        ..Faults::default()
+    });
+    let take = |number| ledger.reserve(facts(number, 1), &[need(&budget, 1)], noon());
+    let mut running = Vec::new();
+    let refused = loop {
+        match take(running.len() as u128) {
+            Ok(hold) => running.push(hold),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, ReserveError::Unavailable(_)));
+    assert!(running.len() > 1_000);
+    assert_eq!(ledger.count(&budget, noon()).reserved, running.len() as i64);
+    let all = running.len() as i64;
+    for hold in running {
+        assert!(ledger.settle(hold, answered(3, noon())).written.is_done());
+    }
+    assert_eq!(restarted(&disk, &budget), 3 * all);
+    // Space comes back, and so do requests.
+    disk.set_faults(Faults::default());
+    assert!(take(0).is_ok());
+}
+
+#[test]
+fn a_short_write_is_cut_back() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
+    for length in 0..150 {
+        disk.set_faults(Faults {
+            short_write: Some(length),
+            ..Faults::default()
+        });
+        assert!(unavailable(take(1)), "cut at {length}");
+        assert_eq!(ledger.count(&budget, noon()).reserved, 0);
+        assert!(ledger.is_available());
+    }
+    let hold = take(2).unwrap();
+    ledger.settle(hold, answered(5, noon()));
+    assert_eq!(restarted(&disk, &budget), 5);
+}
+
+#[test]
+fn a_torn_write_that_cannot_be_cut_back_stops_admission() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
+    let running = take(1).unwrap();
+    disk.set_faults(Faults {
+        short_write: Some(20),
+        fails_cuts: true,
+        ..Faults::default()
+    });
+    assert!(unavailable(take(2)));
+    assert!(!ledger.is_available());
+    disk.set_faults(Faults::default());
+    assert!(unavailable(take(3)));
+    // What runs still ends, over the torn bytes.
+    ledger.settle(running, answered(5, noon()));
+    assert_eq!(restarted(&disk, &budget), 5);
+}
+
+#[test]
+fn an_end_that_the_disk_does_not_take_is_written_later_and_nothing_is_admitted_until_then() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
+    let hold = take(1).unwrap();
+    disk.set_faults(Faults {
+        fails_writes: true,
+        ..Faults::default()
+    });
+    let settled = ledger.settle(hold, answered(5, noon()));
+    assert!(!settled.written.is_done());
+    assert!(matches!(poll(settled.written), Poll::Ready(Err(_))));
+    assert!(unavailable(take(2)));
+    // Death now: the answer was not ended, and is charged at its bound.
+    assert_eq!(restarted(&disk, &budget), 7);
+    disk.set_faults(Faults::default());
+    ledger.sync().unwrap();
+    assert!(ledger.is_available());
+    assert_eq!(restarted(&disk, &budget), 5);
+    let _ = take(3).unwrap();
+}
+
+#[test]
+fn a_sync_that_fails_stops_admission_for_good() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    let running = ledger
+        .reserve(facts(1, 7), &[need(&budget, 7)], noon())
+        .unwrap();
+    disk.set_faults(Faults {
+        fails_syncs: true,
+        ..Faults::default()
+    });
+    ledger.sync().unwrap_err();
+    disk.set_faults(Faults::default());
+    assert!(unavailable(ledger.reserve(
+        facts(2, 7),
+        &[need(&budget, 7)],
+        noon()
+    )));
+    assert!(
+        ledger
+            .read_batch(tollgate_domain::accounting::JournalPosition::default(), 10)
+            .is_err()
+    );
+    ledger.settle(running, answered(5, noon()));
+    assert_eq!(restarted(&disk, &budget), 5);
+}
+
+#[test]
+fn with_interval_zero_an_answer_waits_for_the_disk() {
+    let disk = MemoryFileSystem::default();
+    let config = LedgerConfig {
+        sync_interval: Duration::ZERO,
+        ..config()
+    };
+    let ledger = open_with(&disk, &config, LedgerState::default()).unwrap();
+    let budget = budget();
+    for number in 0..20 {
+        let hold = ledger
+            .reserve(facts(number, 7), &[need(&budget, 7)], noon())
+            .unwrap();
+        wait(ledger.settle(hold, answered(5, noon())).written);
+        // What the power could not take any more.
+        let left = MemoryFileSystem::default();
+        left.put(&segment(1), &disk.get_synced(&segment(1)));
+        let expected = 5 * (i64::try_from(number).unwrap() + 1);
+        assert_eq!(restarted(&left, &budget), expected);
+    }
+}
+
+#[test]
+fn with_interval_zero_a_failing_disk_fails_the_answer() {
+    let disk = MemoryFileSystem::default();
+    let config = LedgerConfig {
+        sync_interval: Duration::ZERO,
+        ..config()
+    };
+    let ledger = open_with(&disk, &config, LedgerState::default()).unwrap();
+    let budget = budget();
+    let hold = ledger
+        .reserve(facts(1, 7), &[need(&budget, 7)], noon())
+        .unwrap();
+    disk.set_faults(Faults {
+        fails_syncs: true,
+        ..Faults::default()
+    });
+    let written = ledger.settle(hold, answered(5, noon())).written;
+    assert!(block_on(written).is_err());
+    assert!(!ledger.is_available());
+}
+
+#[test]
+fn a_disk_that_takes_no_new_segment_lets_the_old_one_grow() {
+    let disk = MemoryFileSystem::default();
+    let small = LedgerConfig {
+        segment_bytes: 4_096,
+        ..config()
+    };
+    let ledger = open_with(&disk, &small, LedgerState::default()).unwrap();
+    let budget = budget();
+    let spend = |ledger: &Ledger, number| {
+        let hold = ledger.reserve(facts(number, 1), &[need(&budget, 1)], noon())?;
+        ledger.settle(hold, answered(1, noon()));
+        Ok::<_, ReserveError>(())
+    };
+    disk.set_faults(Faults {
+        capacity: Some(1_100_000),
+        ..Faults::default()
+    });
+    for number in 0..40 {
+        spend(&ledger, number).unwrap();
+    }
+    assert!(!disk.paths().contains(&segment(2)));
+    disk.set_faults(Faults::default());
+    spend(&ledger, 40).unwrap();
+    assert!(disk.paths().contains(&segment(2)));
+    assert_eq!(restarted(&disk, &budget), 41);
+}
+
+fn poll(written: crate::Written) -> Poll<Result<(), crate::Unavailable>> {
+    pin!(written).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Wakes the thread that waits.
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on(written: crate::Written) -> Result<(), crate::Unavailable> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut written = pin!(written);
+    loop {
+        match written.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+fn wait(written: crate::Written) {
+    block_on(written).unwrap();
+}

@@ -199,14 +199,14 @@ impl Database {
         for hold in batch.in_doubt {
             self.in_doubt.insert(hold.facts.request, hold);
         }
+        self.log.extend(batch.log);
         for (request, cost, _) in batch.resolved {
             self.in_doubt.remove(&request);
-            let row = self.log.iter_mut().chain(&mut []);
-            for row in row.filter(|row| row.facts.request == request) {
+            let rows = self.log.iter_mut();
+            for row in rows.filter(|row| row.facts.request == request) {
                 row.ending.cost = cost;
             }
         }
-        self.log.extend(batch.log);
     }
 
     pub(super) fn sum(&self, kind: MeterKind) -> i64 {

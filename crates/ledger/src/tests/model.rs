@@ -1,1 +1,555 @@
-//! Later.
+//! The ledger against a naive model, step by step: any sequence of reservations, ends, edits, corrections, clock jumps,
+//! folds and deaths.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tollgate_domain::accounting::{LedgerState, Outcome};
+use tollgate_domain::limits::{
+    Boost, Meter, MeterKind, ResetDuration, Window, WindowKey, WindowSpec,
+};
+use tollgate_domain::live::LiveCounters as _;
+use tollgate_domain::{Timestamp, Usd};
+
+use super::kit::*;
+use crate::fs::memory::MemoryFileSystem;
+use crate::{Hold, Ledger, LedgerConfig, ReserveError};
+
+const LINES: usize = 5;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve {
+        lines: Vec<bool>,
+        amount: i64,
+    },
+    Exchange {
+        hold: usize,
+        lines: Vec<bool>,
+        amount: i64,
+        is_dispatched: bool,
+    },
+    Settle {
+        hold: usize,
+        cost: i64,
+        outcome: Outcome,
+    },
+    Release {
+        hold: usize,
+    },
+    Clock {
+        seconds: i64,
+    },
+    Limit {
+        line: usize,
+        limit: i64,
+    },
+    Boost {
+        line: usize,
+        amount: i64,
+        seconds: i64,
+    },
+    Align {
+        line: usize,
+        is_aligned: bool,
+    },
+    Adjust {
+        line: usize,
+        delta: i64,
+    },
+    Reset {
+        line: usize,
+    },
+    Resolve {
+        number: usize,
+        amount: i64,
+    },
+    Fold {
+        limit: usize,
+    },
+    Die,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let lines = || prop::collection::vec(any::<bool>(), LINES);
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Reported),
+        1 => Just(Outcome::Counted),
+        1 => Just(Outcome::Failed),
+        1 => Just(Outcome::InDoubt),
+    ];
+    prop_oneof![
+        8 => (lines(), 0_i64..40).prop_map(|(lines, amount)| Step::Reserve { lines, amount }),
+        2 => (0..8_usize, lines(), 0_i64..40, any::<bool>()).prop_map(
+            |(hold, lines, amount, is_dispatched)| Step::Exchange { hold, lines, amount, is_dispatched }
+        ),
+        6 => (0..8_usize, 0_i64..60, outcome)
+            .prop_map(|(hold, cost, outcome)| Step::Settle { hold, cost, outcome }),
+        2 => (0..8_usize).prop_map(|hold| Step::Release { hold }),
+        3 => (-90_000_i64..90_000).prop_map(|seconds| Step::Clock { seconds }),
+        1 => (0..LINES, 0_i64..200).prop_map(|(line, limit)| Step::Limit { line, limit }),
+        1 => (0..LINES, 0_i64..100, 0_i64..90_000)
+            .prop_map(|(line, amount, seconds)| Step::Boost { line, amount, seconds }),
+        1 => (0..LINES, any::<bool>()).prop_map(|(line, is_aligned)| Step::Align { line, is_aligned }),
+        1 => (0..LINES, -50_i64..50).prop_map(|(line, delta)| Step::Adjust { line, delta }),
+        1 => (0..LINES).prop_map(|line| Step::Reset { line }),
+        1 => (0..40_usize, 0_i64..50).prop_map(|(number, amount)| Step::Resolve { number, amount }),
+        1 => (1..9_usize).prop_map(|limit| Step::Fold { limit }),
+        1 => Just(Step::Die),
+    ]
+}
+
+/// Kinds of the lines: two budgets, tokens, requests, parallel requests.
+fn first_lines() -> Vec<Meter> {
+    vec![
+        meter(1, MeterKind::Money, 150),
+        meter(2, MeterKind::Money, 90),
+        meter(3, MeterKind::Tokens, 120),
+        meter(4, MeterKind::Requests, 6),
+        meter(5, MeterKind::Parallel, 3),
+    ]
+}
+
+type Cell = (usize, WindowKey);
+
+/// A hold of the model: amounts by cell.
+#[derive(Debug, Clone)]
+struct ModelHold {
+    number: usize,
+    parts: Vec<(Cell, i64)>,
+    bound: i64,
+    is_dispatched: bool,
+}
+
+/// Everything, the obvious way.
+#[derive(Debug, Default)]
+struct Model {
+    settled: BTreeMap<Cell, i64>,
+    holds: Vec<ModelHold>,
+    /// By request: the lines and windows that were charged.
+    in_doubt: BTreeMap<usize, Vec<(usize, Window, i64)>>,
+    logged: i64,
+    now: Timestamp,
+    last: Timestamp,
+}
+
+impl Model {
+    fn reserved(&self, cell: Cell) -> i64 {
+        let parts = self.holds.iter().flat_map(|hold| &hold.parts);
+        parts
+            .filter(|(at, _)| *at == cell)
+            .map(|(_, amount)| amount)
+            .sum()
+    }
+
+    fn used(&self, cell: Cell) -> i64 {
+        self.settled.get(&cell).copied().unwrap_or(0)
+    }
+
+    fn charge(&mut self, cell: Cell, amount: i64) {
+        *self.settled.entry(cell).or_default() += amount;
+    }
+
+    /// Time as the ledger lets it run.
+    fn tick(&mut self) -> Timestamp {
+        self.last = self.last.max(self.now);
+        self.last
+    }
+
+    /// An edit takes everything of the running window along.
+    fn relocate(&mut self, from: Cell, to: Cell) {
+        if from == to {
+            return;
+        }
+        let settled = self.settled.remove(&from).unwrap_or(0);
+        self.charge(to, settled);
+        for (cell, _) in self.holds.iter_mut().flat_map(|hold| &mut hold.parts) {
+            if *cell == from {
+                *cell = to;
+            }
+        }
+    }
+
+    /// Whether each of `wanted` fits; `carried` do not need to.
+    fn fits(&self, lines: &[Arc<Meter>], wanted: &[(Cell, i64)], at: Timestamp) -> bool {
+        wanted.iter().all(|(cell, amount)| {
+            let limit = lines[cell.0].effective_limit(at);
+            let used = self.used(*cell);
+            used < limit && used + amount + self.reserved(*cell) <= limit
+        })
+    }
+}
+
+/// Ledger and model side by side.
+struct Run {
+    disk: MemoryFileSystem,
+    ledger: Option<Ledger>,
+    database: Database,
+    lines: Vec<Arc<Meter>>,
+    holds: Vec<Hold>,
+    model: Model,
+    /// Every window that a cell was ever named for.
+    windows: BTreeMap<Cell, Window>,
+    next: usize,
+}
+
+fn small_segments() -> LedgerConfig {
+    LedgerConfig {
+        segment_bytes: 3_000,
+        ..config()
+    }
+}
+
+impl Run {
+    fn new() -> Self {
+        let disk = MemoryFileSystem::default();
+        Self {
+            ledger: Some(open_with(&disk, &small_segments(), LedgerState::default()).unwrap()),
+            disk,
+            database: Database::default(),
+            lines: first_lines().into_iter().map(Arc::new).collect(),
+            holds: Vec::new(),
+            model: Model {
+                now: noon(),
+                last: noon(),
+                ..Model::default()
+            },
+            windows: BTreeMap::new(),
+            next: 1,
+        }
+    }
+
+    fn ledger(&self) -> &Ledger {
+        self.ledger.as_ref().unwrap()
+    }
+
+    fn cell(&self, line: usize, at: Timestamp) -> Cell {
+        let spec = self.lines[line].window.as_ref();
+        (line, spec.map_or(WindowKey(0), |spec| spec.window(at).key))
+    }
+
+    fn wanted(&mut self, lines: &[bool], amount: i64, at: Timestamp) -> Vec<(Cell, i64)> {
+        for line in 0..LINES {
+            if let Some(spec) = &self.lines[line].window {
+                self.windows.insert(self.cell(line, at), spec.window(at));
+            }
+        }
+        let chosen = (0..LINES).filter(|line| lines[*line]);
+        chosen
+            .map(|line| {
+                let is_count = matches!(
+                    self.lines[line].id.kind,
+                    MeterKind::Requests | MeterKind::Parallel
+                );
+                (self.cell(line, at), if is_count { 1 } else { amount })
+            })
+            .collect()
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Reserve { lines, amount } => self.reserve(&lines, amount),
+            Step::Exchange {
+                hold,
+                lines,
+                amount,
+                is_dispatched,
+            } => {
+                self.exchange(hold, &lines, amount, is_dispatched);
+            }
+            Step::Settle {
+                hold,
+                cost,
+                outcome,
+            } => self.settle(hold, cost, outcome),
+            Step::Release { hold } => {
+                if let Some(hold) = self.pick(hold) {
+                    let at = self.model.tick();
+                    self.model.holds.remove(hold);
+                    let hold = self.holds.remove(hold);
+                    self.ledger().release(hold, at);
+                }
+            }
+            Step::Clock { seconds } => {
+                self.model.now = self.model.now.saturating_add_micros(seconds * 1_000_000);
+            }
+            Step::Limit { line, limit } => self.edit(line, |meter| meter.limit = limit),
+            Step::Boost {
+                line,
+                amount,
+                seconds,
+            } => {
+                let until = Some(self.model.now.saturating_add_micros(seconds * 1_000_000));
+                self.edit(line, |meter| meter.boost = Some(Boost { amount, until }));
+            }
+            Step::Align { line, is_aligned } => self.align(line, is_aligned),
+            Step::Adjust { line, delta } => {
+                let at = self.model.tick();
+                let meter = self.lines[line].clone();
+                let count = self.ledger().adjust(&meter, delta, self.model.now).unwrap();
+                if meter.window.is_some() {
+                    self.model.charge(self.cell(line, at), delta);
+                }
+                assert_eq!(count.used, self.model.used(self.cell(line, at)));
+            }
+            Step::Reset { line } => {
+                let at = self.model.tick();
+                self.ledger()
+                    .reset(&[self.lines[line].id], self.model.now)
+                    .unwrap();
+                self.model.settled.insert(self.cell(line, at), 0);
+            }
+            Step::Resolve { number, amount } => self.resolve(number, amount),
+            Step::Fold { limit } => {
+                let mut database = std::mem::take(&mut self.database);
+                database.fold(self.ledger(), limit);
+                self.database = database;
+            }
+            Step::Die => self.die(),
+        }
+    }
+
+    fn pick(&self, hold: usize) -> Option<usize> {
+        hold.checked_rem(self.holds.len())
+    }
+
+    fn needs(&self, wanted: &[(Cell, i64)]) -> Vec<tollgate_domain::access::Need> {
+        let need_of = |(cell, amount): &(Cell, i64)| need(&self.lines[cell.0], *amount);
+        wanted.iter().map(need_of).collect()
+    }
+
+    fn reserve(&mut self, lines: &[bool], amount: i64) {
+        let at = self.model.tick();
+        let wanted = self.wanted(lines, amount, at);
+        let fits = self.model.fits(&self.lines, &wanted, at);
+        let number = self.next;
+        self.next += 1;
+        let result = self.ledger().reserve(
+            facts(number as u128, amount),
+            &self.needs(&wanted),
+            self.model.now,
+        );
+        assert!(!matches!(result, Err(ReserveError::Unavailable(_))));
+        assert_eq!(result.is_ok(), fits, "{result:?}");
+        if let Ok(hold) = result {
+            self.holds.push(hold);
+            self.model.holds.push(ModelHold {
+                number,
+                parts: wanted,
+                bound: amount,
+                is_dispatched: false,
+            });
+        }
+    }
+
+    fn exchange(&mut self, hold: usize, lines: &[bool], amount: i64, is_dispatched: bool) {
+        let Some(index) = self.pick(hold) else { return };
+        let at = self.model.tick();
+        if is_dispatched {
+            self.holds[index].mark_dispatched();
+            self.model.holds[index].is_dispatched = true;
+        }
+        let wanted = self.wanted(lines, amount, at);
+        let old = self.model.holds[index].clone();
+        let is_count = |line: usize| {
+            matches!(
+                self.lines[line].id.kind,
+                MeterKind::Requests | MeterKind::Parallel
+            )
+        };
+        let carried =
+            |line: usize| is_count(line) && old.parts.iter().any(|(cell, _)| cell.0 == line);
+        let (kept, fresh): (Vec<_>, Vec<_>) = wanted
+            .iter()
+            .copied()
+            .partition(|(cell, _)| carried(cell.0));
+        let staying: Vec<_> = old
+            .parts
+            .iter()
+            .copied()
+            .filter(|(cell, _)| kept.iter().any(|(new, _)| new.0 == cell.0))
+            .collect();
+        self.model.holds[index].parts.clone_from(&staying);
+        let fits = self.model.fits(&self.lines, &fresh, at);
+        let needs = self.needs(&wanted);
+        let number = old.number as u128;
+        let mut real = self.holds.remove(index);
+        let result =
+            self.ledger()
+                .exchange(&mut real, facts(number, amount), &needs, self.model.now);
+        self.holds.insert(index, real);
+        assert_eq!(result.is_ok(), fits, "{result:?}");
+        if !fits {
+            self.model.holds[index].parts = old.parts;
+            return;
+        }
+        for (cell, amount) in old.parts.iter().filter(|part| !staying.contains(part)) {
+            if old.is_dispatched && self.lines[cell.0].id.kind == MeterKind::Requests {
+                self.model.charge(*cell, *amount);
+            }
+        }
+        self.model.holds[index].parts.extend(fresh);
+        self.model.holds[index].bound = amount;
+    }
+
+    fn settle(&mut self, hold: usize, cost: i64, outcome: Outcome) {
+        let Some(index) = self.pick(hold) else { return };
+        self.model.tick();
+        let (real, model) = (self.holds.remove(index), self.model.holds.remove(index));
+        let is_answer = matches!(outcome, Outcome::Reported | Outcome::Counted);
+        let mut ending = if is_answer {
+            answered(cost, self.model.now)
+        } else {
+            ended(outcome, self.model.now)
+        };
+        ending.outcome = outcome;
+        let tokens = i64::try_from(ending.usage.total()).unwrap();
+        let settled = self.ledger().settle(real, ending);
+        assert!(settled.written.is_done());
+        let mut charged = Vec::new();
+        for (cell, held) in &model.parts {
+            let amount = match (self.lines[cell.0].id.kind, outcome) {
+                (MeterKind::Parallel, _) => continue,
+                (MeterKind::Requests, _) | (_, Outcome::InDoubt) => *held,
+                (MeterKind::Money, _) if is_answer => cost,
+                (MeterKind::Tokens, _) if is_answer => tokens,
+                _ => 0,
+            };
+            self.model.charge(*cell, amount);
+            if self.lines[cell.0].id.kind == MeterKind::Money && amount != 0 {
+                charged.push((cell.0, self.windows[cell], amount));
+            }
+        }
+        let expected = match outcome {
+            Outcome::InDoubt => model.bound,
+            Outcome::Failed => 0,
+            _ => cost,
+        };
+        assert_eq!(settled.cost.nanos(), expected);
+        self.model.logged += expected;
+        if outcome == Outcome::InDoubt {
+            self.model.in_doubt.insert(model.number, charged);
+        }
+    }
+
+    fn resolve(&mut self, number: usize, amount: i64) {
+        let at = self.model.tick();
+        let name = request(number as u128);
+        let result = self
+            .ledger()
+            .resolve_in_doubt(name, Usd::from_nanos(amount), at);
+        let charged = self.model.in_doubt.remove(&number);
+        assert_eq!(result.is_ok(), charged.is_some());
+        for (line, window, was) in charged.into_iter().flatten() {
+            // A window that runs and was left by an edit is corrected where its usage went.
+            let cell = if window.contains(at) {
+                self.cell(line, at)
+            } else {
+                (line, window.key)
+            };
+            self.model.charge(cell, amount - was);
+        }
+        self.ledger().carry_over(&self.lines, at);
+    }
+
+    fn edit(&mut self, line: usize, change: impl FnOnce(&mut Meter)) {
+        change(Arc::make_mut(&mut self.lines[line]));
+    }
+
+    fn align(&mut self, line: usize, is_aligned: bool) {
+        if self.lines[line].window.is_none() {
+            return;
+        }
+        let at = self.model.tick();
+        let from = self.cell(line, at);
+        self.edit(line, |meter| {
+            meter.window = Some(WindowSpec {
+                duration: ResetDuration::Day,
+                anchor: "2026-01-01T07:00:00Z".parse().unwrap(),
+                zone: is_aligned.then(|| "Asia/Kathmandu".parse().unwrap()),
+                quarter_start_month: 1,
+            });
+        });
+        let to = self.cell(line, at);
+        if let Some(spec) = &self.lines[line].window {
+            self.windows.insert(to, spec.window(at));
+        }
+        let lines = std::slice::from_ref(&self.lines[line]);
+        self.ledger().carry_over(lines, self.model.now);
+        self.model.relocate(from, to);
+    }
+
+    /// The process dies and comes back: open holds are charged at their bound, parallel slots are free.
+    fn die(&mut self) {
+        if let Some(ledger) = self.ledger.take() {
+            self.disk = kill(ledger, &self.disk);
+        }
+        self.holds.clear();
+        for hold in std::mem::take(&mut self.model.holds) {
+            let mut charged = Vec::new();
+            for (cell, amount) in hold.parts {
+                let kind = self.lines[cell.0].id.kind;
+                if kind == MeterKind::Parallel {
+                    continue;
+                }
+                self.model.charge(cell, amount);
+                if kind == MeterKind::Money {
+                    charged.push((cell.0, self.windows[&cell], amount));
+                }
+            }
+            self.model.logged += hold.bound;
+            self.model.in_doubt.insert(hold.number, charged);
+        }
+        let state = self.database.state();
+        self.ledger = Some(open_with(&self.disk, &small_segments(), state).unwrap());
+    }
+
+    /// Every number that anybody can see is the model's.
+    fn check(&mut self) {
+        let at = self.model.last;
+        for line in 0..LINES {
+            let cell = self.cell(line, at);
+            let count = self.ledger().count(&self.lines[line], at);
+            assert_eq!(
+                (count.used, count.reserved),
+                (self.model.used(cell), self.model.reserved(cell)),
+                "line {line}"
+            );
+        }
+        let stats = self.ledger().stats();
+        assert_eq!(stats.open, self.holds.len() as u64);
+        assert_eq!(stats.unresolved, self.model.in_doubt.len() as u64);
+    }
+
+    /// Once everything is folded, the database agrees window by window, and the log with it.
+    fn check_database(&mut self) {
+        self.take(Step::Fold { limit: 5 });
+        let mut counters: BTreeMap<Cell, i64> = BTreeMap::new();
+        for (key, counter) in &self.database.counters {
+            let line = usize::try_from(key.line.as_u128()).unwrap() - 1;
+            counters.insert((line, key.window), counter.amount);
+        }
+        counters.retain(|_, amount| *amount != 0);
+        self.model.settled.retain(|_, amount| *amount != 0);
+        assert_eq!(counters, self.model.settled);
+        assert_eq!(self.database.open_requests().len(), self.holds.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_the_model(steps in prop::collection::vec(step(), 1..80)) {
+        let mut run = Run::new();
+        for step in steps {
+            run.take(step);
+            run.check();
+        }
+        run.check_database();
+        run.take(Step::Die);
+        run.check();
+        run.check_database();
+    }
+}
