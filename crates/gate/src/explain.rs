@@ -34,12 +34,12 @@ impl Explain for Gate {
             unbounded: None,
         };
         let plan = evaluate(&snapshot, &key, &request, &self.learned, at);
-        let judged = plan
+        let judged: Vec<_> = plan
             .candidates
             .iter()
             .map(|candidate| self.judge(candidate, at))
             .collect();
-        Ok(decision(&snapshot, &key, &plan, judged, at))
+        Ok(decision(&snapshot, &key, &plan, &judged, at))
     }
 }
 
@@ -79,7 +79,7 @@ fn decision(
     snapshot: &Snapshot,
     key: &VirtualKey,
     plan: &Plan,
-    judged: Vec<Judged<'_>>,
+    judged: &[Judged<'_>],
     at: Timestamp,
 ) -> Decision {
     let admitted = judged.iter().find(|one| one.refusal.is_none());
@@ -106,7 +106,7 @@ fn decision(
         model: candidate.map(|candidate| candidate.model.to_string()),
         key_candidates: candidate.map_or_else(Vec::new, credentials),
         meters: chosen.map_or_else(Vec::new, meters),
-        considered: considered(key, plan, &judged),
+        considered: considered(key, plan, judged),
         estimate: candidate.map(|candidate| EstimateView {
             input_tokens: candidate.estimate.input_tokens,
             output_tokens: candidate.estimate.output_tokens,

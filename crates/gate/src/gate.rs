@@ -149,7 +149,7 @@ impl Gate {
         asked: &Asked<'_>,
         accepts: &mut dyn FnMut(&Candidate) -> bool,
         take: &mut dyn FnMut(&Candidate) -> Result<T, ReserveError>,
-    ) -> Result<(Candidate, T), (GatewayError, Option<Box<Candidate>>)> {
+    ) -> Result<(Candidate, T), Refused> {
         let snapshot = self.snapshot.load_full();
         let key = asked
             .caller
@@ -159,7 +159,7 @@ impl Gate {
         if let Some(refusal) = plan.refusal {
             return Err((refusal, None));
         }
-        let mut refused: Option<(GatewayError, Option<Box<Candidate>>)> = None;
+        let mut refused: Option<Refused> = None;
         for candidate in plan.candidates {
             if !accepts(&candidate) {
                 continue;
@@ -184,6 +184,9 @@ impl Gate {
         Err(refused.unwrap_or_else(|| (nothing_left(), None)))
     }
 }
+
+/// A refusal, with the candidate that it is about when policy allowed one.
+pub(crate) type Refused = (GatewayError, Option<Box<Candidate>>);
 
 impl std::fmt::Debug for Gate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -24,10 +24,12 @@ struct Experience {
     usual_milli_output: AtomicU64,
 }
 
+type ByModel = HashMap<Box<str>, Arc<Experience>>;
+
 /// The experience with every model, by provider.
 #[derive(Debug, Default)]
 pub(crate) struct Experiences {
-    models: RwLock<HashMap<Box<str>, HashMap<Box<str>, Arc<Experience>>>>,
+    models: RwLock<HashMap<Box<str>, ByModel>>,
 }
 
 impl Experiences {

@@ -56,6 +56,10 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`OpenError`]: another process, a journal that is not this database's, damage, or a failing disk.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the ledger keeps to it for as long as it lives"
+    )]
     pub fn open(
         config: LedgerConfig,
         state: LedgerState,
@@ -158,6 +162,10 @@ impl Ledger {
     ///
     /// [`Outcome::InDoubt`] charges what was held, whatever `ending.cost` says; [`Outcome::Failed`] charges nothing but
     /// the request count. The end of the answer has to wait for [`Settlement::written`].
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a hold ends once: taking it is the point"
+    )]
     pub fn settle(&self, hold: Hold, mut ending: Ending) -> Settlement {
         let charge = match ending.outcome {
             Outcome::InDoubt => {
@@ -199,6 +207,10 @@ impl Ledger {
     }
 
     /// Ends a hold whose request was never dispatched: nothing is charged, and no log row is made.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a hold ends once: taking it is the point"
+    )]
     pub fn release(&self, hold: Hold, now: Timestamp) {
         let (at, _, _) = self.meters.close(&hold.held, Charge::Nothing, now);
         let request = hold.facts.request;

@@ -25,4 +25,4 @@ pub use error::{OpenError, ReadError, ReserveError, Unavailable};
 pub use hold::{Hold, Settlement};
 pub use journal::{Damage, JournalReport, RepairReport, SegmentReport, Written, repair, verify};
 pub use ledger::{Ledger, LedgerStats, MeterState};
-pub use meters::{Counts, Verdict};
+pub use meters::{Counts, MetersAlone, Verdict};

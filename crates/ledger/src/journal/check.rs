@@ -1,6 +1,6 @@
 //! `tollgate journal verify` and `repair`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -119,7 +119,7 @@ pub(crate) fn verify_on(fs: &dyn FileSystem, dir: &Path) -> io::Result<JournalRe
     let Some(journal) = report.journal else {
         return Ok(report);
     };
-    let mut open = BTreeMap::new();
+    let mut open = BTreeSet::new();
     for (number, path, bytes, header) in files {
         let mut segment = SegmentReport {
             number,
@@ -134,7 +134,7 @@ pub(crate) fn verify_on(fs: &dyn FileSystem, dir: &Path) -> io::Result<JournalRe
         for record in records {
             match record {
                 Record::Open { facts, .. } => {
-                    open.insert(facts.request, ());
+                    open.insert(facts.request);
                 }
                 Record::Settle {
                     request, ending, ..

@@ -158,7 +158,6 @@ fn whose(
         (Some(known), Some(found)) if known == found => Ok(known),
         // Nothing of it was folded anywhere: a first start that did not get as far as the database.
         (None, Some(found)) if begins_at_one || setup.config.accepts_foreign_journal => Ok(found),
-        (None, Some(found)) => Err(Ok(foreign(setup, found))),
         (Some(known), None) if setup.config.accepts_foreign_journal => Ok(known),
         (Some(expected), None) => Err(Ok(OpenError::Missing {
             expected,
@@ -170,7 +169,7 @@ fn whose(
             }
             Ok(known)
         }
-        (Some(_), Some(found)) => Err(Ok(foreign(setup, found))),
+        (_, Some(found)) => Err(Ok(foreign(setup, found))),
     }
 }
 

@@ -119,18 +119,15 @@ impl Table {
         self.lift(old, &places);
         let mut shadowed = None;
         let full = self.first_full(needs, &places, at, &mut shadowed);
-        let result = match full {
-            Some(full) => {
-                self.put_back(old, &places);
-                Err(full)
-            }
-            None => {
-                let left = self.leave(old, &places, is_dispatched);
-                Ok(Reserved {
-                    held: self.hold(old, needs, &places),
-                    left,
-                })
-            }
+        let result = if let Some(full) = full {
+            self.put_back(old, &places);
+            Err(full)
+        } else {
+            let left = self.leave(old, &places, is_dispatched);
+            Ok(Reserved {
+                held: self.hold(old, needs, &places),
+                left,
+            })
         };
         let counts = needs
             .iter()
@@ -280,16 +277,13 @@ impl Table {
         }
         self.has_grown = true;
         let state = State::new(id, duration);
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.states[slot as usize] = state;
-                slot
-            }
-            None => {
-                self.states.push(state);
-                // Four billion meters do not fit the memory.
-                u32::try_from(self.states.len() - 1).unwrap_or(u32::MAX)
-            }
+        let slot = if let Some(slot) = self.free.pop() {
+            self.states[slot as usize] = state;
+            slot
+        } else {
+            self.states.push(state);
+            // Four billion meters do not fit the memory.
+            u32::try_from(self.states.len() - 1).unwrap_or(u32::MAX)
         };
         self.index.insert(key, slot);
         slot

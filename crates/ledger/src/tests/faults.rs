@@ -18,7 +18,7 @@ fn budget() -> Arc<Meter> {
     Arc::new(meter(1, MeterKind::Money, 1_000_000))
 }
 
-fn unavailable<T>(result: Result<T, ReserveError>) -> bool {
+fn unavailable<T>(result: &Result<T, ReserveError>) -> bool {
     matches!(result, Err(ReserveError::Unavailable(_)))
 }
 
@@ -48,8 +48,8 @@ fn a_full_disk_refuses_new_requests_and_loses_no_running_one() {
     };
     assert!(matches!(refused, ReserveError::Unavailable(_)));
     assert!(running.len() > 1_000);
-    assert_eq!(ledger.count(&budget, noon()).reserved, running.len() as i64);
-    let all = running.len() as i64;
+    let all = i64::try_from(running.len()).unwrap();
+    assert_eq!(ledger.count(&budget, noon()).reserved, all);
     for hold in running {
         assert!(ledger.settle(hold, answered(3, noon())).written.is_done());
     }
@@ -70,7 +70,7 @@ fn a_short_write_is_cut_back() {
             short_write: Some(length),
             ..Faults::default()
         });
-        assert!(unavailable(take(1)), "cut at {length}");
+        assert!(unavailable(&take(1)), "cut at {length}");
         assert_eq!(ledger.count(&budget, noon()).reserved, 0);
         assert!(ledger.is_available());
     }
@@ -91,10 +91,10 @@ fn a_torn_write_that_cannot_be_cut_back_stops_admission() {
         fails_cuts: true,
         ..Faults::default()
     });
-    assert!(unavailable(take(2)));
+    assert!(unavailable(&take(2)));
     assert!(!ledger.is_available());
     disk.set_faults(Faults::default());
-    assert!(unavailable(take(3)));
+    assert!(unavailable(&take(3)));
     // What runs still ends, over the torn bytes.
     ledger.settle(running, answered(5, noon()));
     assert_eq!(restarted(&disk, &budget), 5);
@@ -114,7 +114,7 @@ fn an_end_that_the_disk_does_not_take_is_written_later_and_nothing_is_admitted_u
     let settled = ledger.settle(hold, answered(5, noon()));
     assert!(!settled.written.is_done());
     assert!(matches!(poll(settled.written), Poll::Ready(Err(_))));
-    assert!(unavailable(take(2)));
+    assert!(unavailable(&take(2)));
     // Death now: the answer was not ended, and is charged at its bound.
     assert_eq!(restarted(&disk, &budget), 7);
     disk.set_faults(Faults::default());
@@ -138,7 +138,7 @@ fn a_sync_that_fails_stops_admission_for_good() {
     });
     ledger.sync().unwrap_err();
     disk.set_faults(Faults::default());
-    assert!(unavailable(ledger.reserve(
+    assert!(unavailable(&ledger.reserve(
         facts(2, 7),
         &[need(&budget, 7)],
         noon()

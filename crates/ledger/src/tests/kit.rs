@@ -120,7 +120,7 @@ pub(super) fn ended(outcome: Outcome, at: Timestamp) -> Ending {
 /// Syncs only when it is told to.
 pub(super) fn config() -> LedgerConfig {
     LedgerConfig {
-        sync_interval: Duration::from_secs(3_600),
+        sync_interval: Duration::from_hours(1),
         ..LedgerConfig::new("/data", Uuid::from_u128(77))
     }
 }
