@@ -11,7 +11,6 @@ mod model_list;
 mod plan;
 pub mod profile;
 mod request;
-mod resolve;
 mod simulate;
 
 pub use decision::{

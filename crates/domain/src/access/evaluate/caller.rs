@@ -1,0 +1,155 @@
+//! Who calls, for whom, and which copies may pay.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::access::grant::{Copy, ProviderGrant, Settings};
+use crate::access::plan::{Considered, Outcome, Payer};
+use crate::error::{ErrorKind, GatewayError};
+use crate::limits::Meter;
+use crate::provider::Provider;
+use crate::snapshot::{Group, GroupId, GroupProfileMode, KeyHolder, Snapshot, User, VirtualKey};
+use crate::time::Timestamp;
+
+/// A copy, or the key itself, as something that may pay.
+pub(super) struct Source<'a> {
+    pub(super) payer: Payer,
+    pub(super) name: &'a str,
+    pub(super) grants: &'a [ProviderGrant],
+    pub(super) meters: &'a [Arc<Meter>],
+    pub(super) settings: Settings,
+}
+
+/// The caller with everything that the snapshot knows about it.
+pub(super) struct Caller<'a> {
+    pub(super) key: &'a VirtualKey,
+    pub(super) user: Option<&'a Arc<User>>,
+    pub(super) groups: Vec<&'a Arc<Group>>,
+    pub(super) sources: Vec<Source<'a>>,
+    /// Copies that cap every grant: profiles of groups in mode `restrict`.
+    pub(super) caps: Vec<&'a Arc<Copy>>,
+    /// Whether the key's own grants cap, rather than grant.
+    pub(super) is_capped_by_key: bool,
+}
+
+impl<'a> Source<'a> {
+    fn of_copy(copy: &'a Arc<Copy>) -> Self {
+        Self {
+            payer: Payer::Copy(copy.clone()),
+            name: &copy.name,
+            grants: &copy.grants,
+            meters: &copy.meters,
+            settings: copy.settings,
+        }
+    }
+
+    pub(super) fn considered(
+        &self,
+        provider: Option<&Arc<Provider>>,
+        outcome: Outcome,
+    ) -> Considered {
+        Considered {
+            payer: self.payer.clone(),
+            provider: provider.cloned(),
+            outcome,
+        }
+    }
+}
+
+impl<'a> Caller<'a> {
+    pub(super) fn of(
+        snapshot: &'a Snapshot,
+        key: &'a VirtualKey,
+        now: Timestamp,
+    ) -> Result<Self, Box<GatewayError>> {
+        let blocked =
+            |message: String| Box::new(GatewayError::new(ErrorKind::AccessBlocked, message));
+        if !key.is_active {
+            return Err(blocked(format!(
+                "the virtual key `{}` is inactive",
+                key.name
+            )));
+        }
+        if let Some(at) = key.expires_at.filter(|at| *at <= now) {
+            return Err(blocked(format!(
+                "the virtual key `{}` expired at {at}",
+                key.name
+            )));
+        }
+        let (user, own_groups) = match key.holder {
+            KeyHolder::User(id) => match snapshot.user(id) {
+                Some(user) if user.is_active => (Some(user), user.groups.clone()),
+                Some(user) => return Err(blocked(format!("the user `{}` is inactive", user.name))),
+                None => {
+                    return Err(blocked(
+                        "the holder of this key no longer exists".to_owned(),
+                    ));
+                }
+            },
+            KeyHolder::Group(id) => match snapshot.group(id) {
+                Some(_) => (None, vec![id]),
+                None => {
+                    return Err(blocked(
+                        "the holder of this key no longer exists".to_owned(),
+                    ));
+                }
+            },
+            KeyHolder::Itself => (None, Vec::new()),
+        };
+        let groups = with_parents(snapshot, own_groups);
+        let profiles = || groups.iter().filter_map(|group| group.profile.as_ref());
+        let own_copies = user.map_or(&[][..], |user| &user.copies);
+        let shared = profiles()
+            .filter(|profile| profile.mode == GroupProfileMode::Unite)
+            .map(|profile| &profile.copy);
+        let copies: Vec<_> = own_copies.iter().chain(shared).collect();
+        let caps = profiles()
+            .filter(|profile| profile.mode == GroupProfileMode::Restrict)
+            .map(|profile| &profile.copy)
+            .collect();
+        let sources: Vec<_> = if copies.is_empty() {
+            vec![Source {
+                payer: Payer::Key(key.id),
+                name: &key.name,
+                grants: &key.grants,
+                meters: &[],
+                settings: key.settings,
+            }]
+        } else {
+            copies
+                .iter()
+                .filter(|copy| copy.is_live(now))
+                .map(|copy| Source::of_copy(copy))
+                .collect()
+        };
+        if sources.is_empty() {
+            return Err(blocked(
+                "every access profile of this key's holder is inactive or expired".to_owned(),
+            ));
+        }
+        Ok(Self {
+            key,
+            user,
+            groups,
+            sources,
+            caps,
+            is_capped_by_key: !copies.is_empty() && !key.grants.is_empty(),
+        })
+    }
+}
+
+/// The groups and everything above them, each once, nearest first.
+fn with_parents(snapshot: &Snapshot, own: Vec<GroupId>) -> Vec<&Arc<Group>> {
+    let mut groups: Vec<&Arc<Group>> = Vec::new();
+    let mut waiting = VecDeque::from(own);
+    while let Some(id) = waiting.pop_front() {
+        if groups.iter().any(|group| group.id == id) {
+            continue;
+        }
+        if let Some(group) = snapshot.group(id) {
+            waiting.extend(group.parents.iter().copied());
+            groups.push(group);
+        }
+    }
+    groups
+}
