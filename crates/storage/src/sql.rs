@@ -51,6 +51,10 @@ impl Query {
 
     /// A typed id or another thing that is stored as its text.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are handed over by reference and by value"
+    )]
     pub(crate) fn bind_text(self, value: impl ToString) -> Self {
         self.bind(value.to_string())
     }
@@ -70,7 +74,7 @@ impl Query {
     pub(crate) fn push_value(&mut self, value: impl Into<Value>) {
         self.values.push(value.into());
         let number = self.values.len();
-        self.text.to_mut().push_str(&format!("${number}"));
+        self.text.to_mut().extend(["$", &number.to_string()]);
     }
 
     /// Appends `($1, $2, …)` for `values`.

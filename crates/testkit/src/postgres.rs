@@ -95,6 +95,10 @@ impl Server {
             .expect("psql of the PostgreSQL package")
     }
 
+    #[expect(
+        clippy::zombie_processes,
+        reason = "the watchdog outlives this process and ends with the server"
+    )]
     fn ensure_started(&self, directory: &Path) {
         let lock = File::create(directory.with_extension("lock")).expect("a lock file");
         lock.lock().expect("the lock of the shared server");
