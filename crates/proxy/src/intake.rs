@@ -25,6 +25,9 @@ pub(crate) fn check_type(headers: &HeaderMap) -> Result<(), GatewayError> {
     Ok(())
 }
 
+/// Most that is set aside on the mere word of a client.
+const MAX_PROMISED: usize = 1 << 20;
+
 /// Reads the whole body. A body that arrived in one piece is not copied.
 pub(crate) async fn read<B>(body: B, max: usize, within: Duration) -> Result<Bytes, GatewayError>
 where
@@ -35,7 +38,8 @@ where
     if hint.lower() > max as u64 {
         return Err(too_large(max));
     }
-    let expected = usize::try_from(hint.exact().unwrap_or(0)).unwrap_or(0);
+    let promised = usize::try_from(hint.exact().unwrap_or(0)).unwrap_or(0);
+    let expected = promised.min(MAX_PROMISED);
     tokio::time::timeout(within, collect(body, max, expected))
         .await
         .unwrap_or_else(|_| {

@@ -9,6 +9,7 @@ mod harness;
 
 mod allocations;
 mod client_gone;
+mod connections;
 mod credentials;
 mod errors;
 mod headers;

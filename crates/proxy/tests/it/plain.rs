@@ -80,17 +80,3 @@ async fn answer_without_usage_is_counted() {
     assert!(world.spent() > 6_000);
     assert_eq!(world.stats().in_doubt, 0);
 }
-
-#[tokio::test]
-async fn connections_are_used_again() {
-    let (world, mock) = world().await;
-    for _ in 0..3 {
-        assert_eq!(world.chat(&question()).await.status, 200);
-    }
-    let ports: std::collections::BTreeSet<_> = mock
-        .exchanges()
-        .iter()
-        .map(|exchange| exchange.request.peer_port)
-        .collect();
-    assert_eq!(ports.len(), 1);
-}
