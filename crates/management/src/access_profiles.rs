@@ -1,12 +1,105 @@
-//! Access profiles.
+//! Access profiles: templates, the copies that users hold, and the keys that come with them.
 
+mod activate;
+pub(crate) mod assignment;
+mod clone;
 mod content;
+pub(crate) mod copying;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod update;
+pub(crate) mod user_copies;
+mod user_keys;
 mod view;
 
-use utoipa_axum::router::OpenApiRouter;
+use std::collections::HashSet;
 
+use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
+use tollgate_domain::ids::ProfileId;
+use tollgate_storage::{Constraint, Db, StorageError, Tx, copies, profiles};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::content::{KnownMcp, UpdateAccessProfile, named_mcp};
+use self::view::{AccessProfileView, Rotation};
+use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 
+/// The operations on access profiles.
 pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
     OpenApiRouter::new()
+        .routes(routes!(
+            list::list_access_profiles,
+            create::create_access_profile
+        ))
+        .routes(routes!(
+            get::get_access_profile,
+            update::update_access_profile,
+            update::patch_access_profile,
+            delete::delete_access_profile
+        ))
+        .routes(routes!(activate::activate_access_profile))
+        .routes(routes!(activate::deactivate_access_profile))
+        .routes(routes!(clone::clone_access_profile))
+        .merge(user_copies::operations())
+        .merge(user_keys::operations())
+}
+
+/// The profile, or 404.
+pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: ProfileId) -> Answer<AccessProfile> {
+    profiles::find(db, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("access profile", id))
+}
+
+/// The profile as answers, audit entries and the like show it.
+pub(crate) fn view(profile: &AccessProfile) -> AccessProfileView {
+    AccessProfileView::new(profile, Rotation::default())
+}
+
+/// Which of the MCP things that the body names exist.
+async fn known_mcp(_tx: &mut Tx, body: &UpdateAccessProfile) -> Answer<KnownMcp> {
+    let (groups, clients) = named_mcp(body);
+    let mut known = KnownMcp {
+        tool_groups: HashSet::new(),
+        clients: HashSet::new(),
+    };
+    let _ = (groups, clients, &mut known);
+    Ok(known)
+}
+
+/// Gives ids to provider configs that have none yet.
+async fn number_provider_configs(tx: &mut Tx, content: &mut ProfileContent) -> Answer<()> {
+    let configs = &mut content.provider_configs;
+    let is_new = |config: &tollgate_domain::access::profile::ProviderConfig| config.id.0 == 0;
+    let count = configs.iter().filter(|config| is_new(config)).count();
+    if count == 0 {
+        return Ok(());
+    }
+    let ids = profiles::next_provider_config_ids(tx, count).await?;
+    let unnumbered = configs.iter_mut().filter(|config| is_new(config));
+    for (config, id) in unnumbered.zip(ids) {
+        config.id = id;
+    }
+    Ok(())
+}
+
+/// A taken name as the 409 it is.
+fn name_taken(error: StorageError, name: &str) -> Problem {
+    if error.conflicts_with(Constraint::ProfileName) {
+        Problem::conflict(
+            "name_taken",
+            format!("an access profile is named `{name}` already"),
+        )
+        .at("/name")
+    } else {
+        error.into()
+    }
+}
+
+/// How many users hold the profile.
+async fn count_holders(db: impl Into<Db<'_>>, id: ProfileId) -> Answer<u64> {
+    Ok(copies::count_of_profile(db, id).await?)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tollgate_domain::access::Copy;
 use tollgate_domain::error::MeterReading;
 use tollgate_domain::limits::{Meter, MeterKind};
 use tollgate_domain::live::LiveCounters;
@@ -80,4 +81,16 @@ pub(crate) fn read_meters<'a>(
             MeterReading::new(meter, now, count.used, count.reserved).into()
         })
         .collect()
+}
+
+/// Every meter of a copy: its own, its providers' and their models'.
+pub(crate) fn copy_meters(copy: &Copy) -> Vec<Arc<Meter>> {
+    let mut meters = copy.meters.clone();
+    for grant in &copy.grants {
+        meters.extend(grant.meters.iter().cloned());
+        for line in &grant.model_meters {
+            meters.extend(line.meters.iter().cloned());
+        }
+    }
+    meters
 }

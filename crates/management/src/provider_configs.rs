@@ -177,25 +177,19 @@ fn check_model(entry: &str, pointer: &str, problems: &mut Problems) {
     }
 }
 
-/// The new list in the place of the old one. A provider that stays keeps its id, and its lines theirs.
+/// The new list in the place of the old one. A provider that stays keeps its id, and its lines theirs; a new one has the
+/// id 0 until it is stored.
 pub(crate) fn merge_provider_configs(
     old: &[ProviderConfig],
     new: &[ProviderConfigInput],
     ids: &dyn IdSource,
 ) -> Vec<ProviderConfig> {
-    let mut next_id = old.iter().map(|config| config.id.0).max().unwrap_or(0);
     new.iter()
         .map(|config| {
             let before = old
                 .iter()
                 .find(|old| old.provider_name == config.provider_name);
-            let id = before.map_or_else(
-                || {
-                    next_id += 1;
-                    ProviderConfigId(next_id)
-                },
-                |old| old.id,
-            );
+            let id = before.map_or(ProviderConfigId(0), |old| old.id);
             merge_one(id, before, config, ids)
         })
         .collect()

@@ -1,9 +1,12 @@
 //! The holder's own view: what is left of every limit that a virtual key meets.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use http::HeaderMap;
 use serde::Serialize;
 use tollgate_domain::Timestamp;
+use tollgate_domain::limits::Meter;
 use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -11,7 +14,7 @@ use utoipa_axum::routes;
 
 use crate::answers::Refusals;
 use crate::extract::Json;
-use crate::meters::{LimitReading, read_meters};
+use crate::meters::{LimitReading, copy_meters, read_meters};
 use crate::problem::{Answer, Problem};
 use crate::secrets::{MANAGEMENT_KEY_PREFIX, VIRTUAL_KEY_PREFIX, hash_secret};
 use crate::state::ManagementState;
@@ -111,11 +114,7 @@ fn find_secret(headers: &HeaderMap) -> Answer<&str> {
 }
 
 /// Every meter that a request of the key may meet, nearest first.
-pub(crate) fn meters_of(
-    snapshot: &Snapshot,
-    key: &VirtualKey,
-    now: Timestamp,
-) -> Vec<std::sync::Arc<tollgate_domain::limits::Meter>> {
+pub(crate) fn meters_of(snapshot: &Snapshot, key: &VirtualKey, now: Timestamp) -> Vec<Arc<Meter>> {
     let mut meters = key.meters.clone();
     for grant in &key.grants {
         meters.extend(grant.meters.iter().cloned());
@@ -124,11 +123,8 @@ pub(crate) fn meters_of(
     match key.holder {
         KeyHolder::User(id) => {
             if let Some(user) = snapshot.user(id) {
-                let active = |copy: &&std::sync::Arc<tollgate_domain::access::Copy>| {
-                    copy.is_active && copy.expires_at.is_none_or(|until| now < until)
-                };
-                for copy in user.copies.iter().filter(active) {
-                    push_copy(&mut meters, copy);
+                for copy in user.copies.iter().filter(|copy| copy.is_live(now)) {
+                    meters.extend(copy_meters(copy));
                 }
                 above.extend(user.groups.iter().copied());
             }
@@ -145,23 +141,10 @@ pub(crate) fn meters_of(
         if let Some(group) = snapshot.group(id) {
             meters.extend(group.meters.iter().cloned());
             if let Some(profile) = &group.profile {
-                push_copy(&mut meters, &profile.copy);
+                meters.extend(copy_meters(&profile.copy));
             }
             above.extend(group.parents.iter().copied());
         }
     }
     meters
-}
-
-fn push_copy(
-    meters: &mut Vec<std::sync::Arc<tollgate_domain::limits::Meter>>,
-    copy: &tollgate_domain::access::Copy,
-) {
-    meters.extend(copy.meters.iter().cloned());
-    for grant in &copy.grants {
-        meters.extend(grant.meters.iter().cloned());
-        for line in &grant.model_meters {
-            meters.extend(line.meters.iter().cloned());
-        }
-    }
 }

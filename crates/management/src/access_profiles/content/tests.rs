@@ -1,7 +1,7 @@
 //! Every row of the table of partial updates.
 
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
-use tollgate_domain::ids::ProfileId;
+use tollgate_domain::ids::{ProfileId, ProviderConfigId};
 use tollgate_domain::limits::ResetDuration;
 use tollgate_domain::{Timestamp, Usd};
 use tollgate_testkit::clock::SequentialIds;
@@ -41,7 +41,9 @@ fn full() -> AccessProfile {
         "auto_rotation_interval": "30d",
         "alert_thresholds": [90, 50]
     }"#;
-    update_of(&empty, body).unwrap()
+    let mut profile = update_of(&empty, body).unwrap();
+    profile.content.provider_configs[0].id = ProviderConfigId(41);
+    profile
 }
 
 /// The profile after this body, or the places that are wrong.
@@ -186,7 +188,7 @@ fn provider_that_stays_keeps_its_lines() {
     assert_eq!(new[1].limits.budgets[0].id, old.limits.budgets[0].id);
     assert!(new[1].allowed_models.is_empty() && new[1].limits.rate_limit.is_none());
     assert_ne!(new[0].limits.budgets[0].id, old.limits.budgets[0].id);
-    assert_ne!(new[0].id, old.id);
+    assert_eq!(new[0].id, ProviderConfigId(0), "numbered when stored");
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! The keys of a user. They speak for all of the user's profiles.
+
+mod create;
+mod delete;
+mod list;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ManagementState;
+
+/// The operations on a user's keys.
+pub(super) fn operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            list::list_user_virtual_keys,
+            create::create_user_virtual_key
+        ))
+        .routes(routes!(create::create_profile_virtual_key))
+        .routes(routes!(delete::delete_user_virtual_key))
+}
