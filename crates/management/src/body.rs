@@ -14,7 +14,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 pub(crate) use object::Object;
 pub(crate) use patch::Patch;
-pub(crate) use types::{JsonText, RotationInterval, Secret, Weight, bounded_text};
+pub(crate) use types::{RotationInterval, Secret, Weight, bounded_text};
 
 use crate::problem::{FieldProblem, Problem};
 

@@ -91,17 +91,16 @@ pub(crate) async fn unknown_path(uri: Uri) -> Problem {
     no_such_path(&uri.path().chars().take(200).collect::<String>())
 }
 
-/// Marks the short paths, and names the one that replaces them.
+/// Marks the short paths, and names the one that replaces them. Below `/api`, which the router has taken off the path.
 pub(crate) async fn deprecated(request: Request, next: Next) -> Response {
-    let successor = request
-        .uri()
-        .path()
-        .strip_prefix("/api/")
-        .map(|rest| format!("</api/governance/{rest}>; rel=\"successor-version\""));
+    let successor = format!(
+        "</api/governance{}>; rel=\"successor-version\"",
+        request.uri().path()
+    );
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("deprecation"), DEPRECATED_SINCE);
-    if let Some(link) = successor.and_then(|link| HeaderValue::from_str(&link).ok()) {
+    if let Ok(link) = HeaderValue::from_str(&successor) {
         headers.insert(header::LINK, link);
     }
     response

@@ -21,14 +21,21 @@ mod extract;
 mod limits;
 mod meters;
 mod openapi;
+mod prices;
 mod problem;
 mod provider_configs;
+mod providers;
 mod quota;
 mod roles;
 mod router;
 mod secrets;
 mod state;
 mod users;
+
+#[cfg(test)]
+mod test_app;
+#[cfg(test)]
+mod tests;
 
 pub use openapi::openapi_json;
 pub use router::router;

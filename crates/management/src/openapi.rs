@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use utoipa::PartialSchema as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, Tag};
+use utoipa::openapi::{Deprecated, InfoBuilder, LicenseBuilder, OpenApi, Tag};
 
 use crate::problem::{ErrorBody, ErrorDetail, ErrorExtras, FieldProblem};
 use crate::router;
@@ -18,6 +18,9 @@ const DOCS_PAGE: &str = include_str!("openapi/docs.html");
 const DESCRIPTION: &str = "Who may use which model and tool, and for how much. Every operation under `/api` takes \
 a management API key as `Authorization: Bearer tgm-…` and needs one permission, named at the operation. Amounts of \
 money are JSON numbers, exact to nine decimals. Updates are partial: what is left out is kept.";
+
+/// Keys belong to the user: this path is kept for clients of the market's contract.
+const KEYS_OF_A_PROFILE: &str = "/access-profiles/{profile_id}/virtual-keys";
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
     let document = serde_json::to_string_pretty(&document());
@@ -32,6 +35,7 @@ pub fn openapi_json() -> &'static str {
 /// The description.
 fn document() -> OpenApi {
     let mut document = router::documented().into_openapi();
+    mark_short_paths(&mut document);
     document.info = InfoBuilder::new()
         .title("Tollgate management API")
         .version(env!("CARGO_PKG_VERSION"))
@@ -77,6 +81,33 @@ fn document() -> OpenApi {
             .collect(),
     );
     document
+}
+
+/// The short paths are the same operations: deprecated, and with ids of their own.
+fn mark_short_paths(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        if path.ends_with(KEYS_OF_A_PROFILE)
+            && let Some(operation) = &mut item.post
+        {
+            operation.deprecated = Some(Deprecated::True);
+        }
+        if !path.starts_with("/api/access-profiles") && !path.starts_with("/api/users") {
+            continue;
+        }
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            operation.deprecated = Some(Deprecated::True);
+            if let Some(id) = &mut operation.operation_id {
+                id.push_str("_short");
+            }
+        }
+    }
 }
 
 fn tag(name: &str, description: &str) -> Tag {

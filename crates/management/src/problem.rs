@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 /// What is wrong with one place of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct FieldProblem {
+pub(crate) struct FieldProblem {
     /// A JSON pointer into the request; empty means the whole of it.
     pub param: String,
     /// Stable and machine-readable.
@@ -22,7 +22,7 @@ pub struct FieldProblem {
 /// Travels as an extension of an otherwise empty response until [`crate::edge`] writes it, because only there is the id
 /// of the event known.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) message: String,

@@ -9,7 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::problem::Problem;
 use crate::state::ManagementState;
-use crate::{access_profiles, api_keys, door, edge, openapi, quota, roles, users};
+use crate::{
+    access_profiles, api_keys, door, edge, openapi, prices, providers, quota, roles, users,
+};
 
 /// What the description groups operations by.
 pub(crate) const TAGS: &[(&str, &str)] = &[
@@ -20,6 +22,11 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     ("users", "People, and agents that act as one."),
     ("roles", "What a role may do on this API."),
     ("management keys", "Keys of this API."),
+    ("virtual keys", "What callers of the data plane show."),
+    (
+        "providers",
+        "Where requests go, with which credentials, and what models cost.",
+    ),
 ];
 
 /// Operations by where they are mounted and what guards them.
@@ -39,7 +46,9 @@ fn operations() -> Operations {
         governance: access_profiles::operations()
             .merge(users::operations())
             .merge(roles::operations()),
-        api: api_keys::operations(),
+        api: api_keys::operations()
+            .merge(providers::operations())
+            .merge(prices::operations()),
         own_door: quota::operations(),
         short: access_profiles::operations(),
     }

@@ -193,28 +193,6 @@ impl FromJson for Secret {
     }
 }
 
-/// Any JSON, kept as it was written.
-#[derive(Debug, Clone)]
-pub(crate) struct JsonText(pub(crate) Box<RawValue>);
-
-impl PartialEq for JsonText {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get()
-    }
-}
-
-impl FromJson for JsonText {
-    fn from_json(node: &Node<'_>, _problems: &mut Problems) -> Option<Self> {
-        Some(Self(node.raw.to_owned()))
-    }
-
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::SchemaType::AnyValue)
-            .into()
-    }
-}
-
 impl<T: FromJson> FromJson for Vec<T> {
     fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         if !node.raw.get().starts_with('[') {
@@ -382,7 +360,6 @@ macro_rules! words {
         }
     )+};
 }
-pub(crate) use words;
 
 words! {
     Reservation { "estimate" => Self::Estimate, "bound" => Self::Bound }

@@ -49,6 +49,14 @@ impl Page {
         })
     }
 
+    /// The entries of this page, of a list that is whole in memory.
+    pub(crate) fn of<T>(self, all: Vec<T>) -> impl Iterator<Item = T> {
+        let (offset, limit) = (usize::try_from(self.offset), usize::try_from(self.limit));
+        all.into_iter()
+            .skip(offset.unwrap_or(usize::MAX))
+            .take(limit.unwrap_or(usize::MAX))
+    }
+
     /// How many entries an answer has.
     pub(crate) fn count<T>(self, entries: &[T]) -> u64 {
         u64::try_from(entries.len()).unwrap_or(u64::MAX)

@@ -243,7 +243,9 @@ pub(crate) fn parse_base_url(text: &str) -> Result<Url, String> {
         Some(Host::Domain(domain)) => {
             let domain = domain.trim_end_matches('.').to_ascii_lowercase();
             if METADATA_HOSTS.contains(&domain.as_str()) {
-                return Err(format!("`{domain}` is a metadata service and never a provider"));
+                return Err(format!(
+                    "`{domain}` is a metadata service and never a provider"
+                ));
             }
             None
         }
@@ -385,7 +387,10 @@ mod tests {
         assert!(problems.is_empty());
         let first = first.unwrap();
         assert_eq!(first.extra_headers.len(), 1);
-        let (same, _) = apply(Some(&first), r#"{"base_url": "https://a.example/other/v1"}"#);
+        let (same, _) = apply(
+            Some(&first),
+            r#"{"base_url": "https://a.example/other/v1"}"#,
+        );
         assert_eq!(same.unwrap().extra_headers.len(), 1);
         let (moved, _) = apply(Some(&first), r#"{"base_url": "https://b.example"}"#);
         assert!(moved.unwrap().extra_headers.is_empty());

@@ -59,7 +59,6 @@ pub(crate) async fn create_user_virtual_key(
     responses((status = 200, body = CreatedUserKey), WriteRefusals),
     security(("management_key" = ["AccessProfiles:Create"]))
 )]
-#[deprecated = "keys belong to the user; use `/users/{user_id}/virtual-keys`"]
 pub(crate) async fn create_profile_virtual_key(
     ctx: Require<CreateAccessProfiles>,
     Path((user, _profile)): Path<(UserId, ProfileId)>,

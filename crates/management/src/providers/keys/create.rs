@@ -1,0 +1,88 @@
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use tollgate_domain::ids::ProviderKeyId;
+use tollgate_domain::provider::ProviderName;
+use tollgate_storage::providers::keys::{self, StoredProviderKey};
+
+use super::{ProviderKeyBody, ProviderKeyView, check_aliases, name_taken, read_value};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, Secret, Weight, body, bounded_text};
+use crate::context::{CreateProviders, Require};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+use crate::provider_configs::check_models;
+
+body! {
+    /// A new key of a provider.
+    struct CreateProviderKey {
+        /// 1 to 255 characters, unique at the provider.
+        name: required String,
+        /// The secret, or `env.NAME` for an environment variable that the boot configuration allows.
+        value: required Secret,
+        /// The models it may be used for; empty means all.
+        models: optional Vec<String>,
+        /// The models it may not be used for.
+        blacklisted_models: optional Vec<String>,
+        /// Larger is tried first. 1 unless said otherwise.
+        weight: optional Weight,
+        /// Public name → the provider's own model id.
+        aliases: optional BTreeMap<String, String>,
+        /// Whether it is used. True unless said otherwise.
+        enabled: optional bool,
+    }
+}
+
+/// Add a key to a provider
+#[utoipa::path(
+    post, path = "/providers/{provider}/keys", tag = "providers",
+    params(("provider" = String, Path, description = "The provider's name")),
+    request_body = CreateProviderKey,
+    responses((status = 201, body = ProviderKeyBody), WriteRefusals),
+    security(("management_key" = ["Providers:Create"]))
+)]
+pub(crate) async fn create_provider_key(
+    ctx: Require<CreateProviders>,
+    Path(provider): Path<ProviderName>,
+    Json(body): Json<CreateProviderKey>,
+) -> Answer<(StatusCode, Json<ProviderKeyBody>)> {
+    let now = ctx.now();
+    let id = ProviderKeyId::from_uuid(ctx.parts().ids.next_uuid());
+    let mut problems = Problems::default();
+    let key = StoredProviderKey {
+        id,
+        name: bounded_text(&body.name, "/name", "a name", 255, &mut problems),
+        value: read_value(&body.value, &ctx.parts().environment_names, &mut problems)
+            .unwrap_or_else(|| {
+                problems.invalid("/value", "a mask is no value; enter the key");
+                keys::KeyValue::Missing
+            }),
+        models: body.models.unwrap_or_default(),
+        blacklisted_models: body.blacklisted_models.unwrap_or_default(),
+        weight: body.weight.map_or(1.0, |weight| weight.0),
+        aliases: body.aliases.unwrap_or_default(),
+        is_enabled: body.enabled.unwrap_or(true),
+        provider,
+        created_at: now,
+        updated_at: now,
+    };
+    check_models(&key.models, "/models", &mut problems);
+    check_models(
+        &key.blacklisted_models,
+        "/blacklisted_models",
+        &mut problems,
+    );
+    check_aliases(&key.aliases, &mut problems);
+    problems.into_result()?;
+    let mut tx = ctx.begin().await?;
+    crate::providers::get_existing(&mut tx, &key.provider).await?;
+    keys::create(&mut tx, &key)
+        .await
+        .map_err(|error| name_taken(error, &key.name))?;
+    let key = ProviderKeyView::from(key);
+    ctx.record(&mut tx, Act::new("create", "provider_key", id).after(&key))
+        .await?;
+    ctx.commit(tx).await?;
+    Ok((StatusCode::CREATED, Json(ProviderKeyBody { key })))
+}

@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+
+use tollgate_domain::ids::ProviderKeyId;
+use tollgate_domain::provider::ProviderName;
+use tollgate_storage::providers::keys::{self, KeyValue, StoredProviderKey};
+
+use super::{
+    ProviderKeyBody, ProviderKeyView, check_aliases, get_existing, name_taken, read_value,
+};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, Secret, Weight, body, bounded_text};
+use crate::context::{Context, Require, UpdateProviders};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+use crate::provider_configs::check_models;
+
+body! {
+    /// A partial update of a provider's key.
+    struct UpdateProviderKey ignoring ["id", "created_at", "updated_at"] {
+        /// 1 to 255 characters, unique at the provider.
+        name: given String,
+        /// The secret, or `env.NAME`. The mask of an answer keeps what is stored.
+        value: given Secret,
+        /// Replaces the whole list.
+        models: given Vec<String>,
+        /// Replaces the whole list.
+        blacklisted_models: given Vec<String>,
+        /// Larger is tried first.
+        weight: given Weight,
+        /// Replaces all of them.
+        aliases: given BTreeMap<String, String>,
+        /// Whether it is used. A key without a value cannot be.
+        enabled: given bool,
+    }
+}
+
+/// Change a provider's key
+#[utoipa::path(
+    put, path = "/providers/{provider}/keys/{key_id}", tag = "providers",
+    params(
+        ("provider" = String, Path, description = "The provider's name"),
+        ("key_id" = String, Path, description = "The key's id"),
+    ),
+    request_body = UpdateProviderKey,
+    responses((status = 200, body = ProviderKeyBody), WriteRefusals),
+    security(("management_key" = ["Providers:Update"]))
+)]
+pub(crate) async fn update_provider_key(
+    ctx: Require<UpdateProviders>,
+    Path((provider, id)): Path<(ProviderName, ProviderKeyId)>,
+    Json(body): Json<UpdateProviderKey>,
+) -> Answer<Json<ProviderKeyBody>> {
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, &provider, id).await?;
+    let new = apply(&ctx, &old, body)?;
+    keys::update(&mut tx, &new)
+        .await
+        .map_err(|error| name_taken(error, &new.name))?;
+    let (before, key) = (ProviderKeyView::from(old), ProviderKeyView::from(new));
+    let act = Act::new("update", "provider_key", id);
+    ctx.record(&mut tx, act.before(&before).after(&key)).await?;
+    ctx.commit(tx).await?;
+    Ok(Json(ProviderKeyBody { key }))
+}
+
+fn apply(
+    ctx: &Context,
+    old: &StoredProviderKey,
+    body: UpdateProviderKey,
+) -> Answer<StoredProviderKey> {
+    let mut problems = Problems::default();
+    let names = &ctx.parts().environment_names;
+    // An empty text is how an answer shows a value that is missing: sent back, it changes nothing.
+    let value = body
+        .value
+        .filter(|Secret(value)| {
+            let is_blank = secrecy::ExposeSecret::expose_secret(value).is_empty();
+            !(is_blank && matches!(old.value, KeyValue::Missing))
+        })
+        .and_then(|value| read_value(&value, names, &mut problems));
+    let is_entered_again = value.is_some() && matches!(old.value, KeyValue::Missing);
+    let new = StoredProviderKey {
+        name: body.name.map_or_else(
+            || old.name.clone(),
+            |name| bounded_text(&name, "/name", "a name", 255, &mut problems),
+        ),
+        value: value.unwrap_or_else(|| old.value.clone()),
+        models: body.models.unwrap_or_else(|| old.models.clone()),
+        blacklisted_models: body
+            .blacklisted_models
+            .unwrap_or_else(|| old.blacklisted_models.clone()),
+        weight: body.weight.map_or(old.weight, |weight| weight.0),
+        aliases: body.aliases.unwrap_or_else(|| old.aliases.clone()),
+        is_enabled: body.enabled.unwrap_or(old.is_enabled || is_entered_again),
+        updated_at: ctx.now(),
+        ..old.clone()
+    };
+    if new.is_enabled && matches!(new.value, KeyValue::Missing) {
+        problems.invalid(
+            "/value",
+            "this key has no value since its provider's address changed; enter it again",
+        );
+    }
+    check_models(&new.models, "/models", &mut problems);
+    check_models(
+        &new.blacklisted_models,
+        "/blacklisted_models",
+        &mut problems,
+    );
+    check_aliases(&new.aliases, &mut problems);
+    problems.into_result()?;
+    Ok(new)
+}

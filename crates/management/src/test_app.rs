@@ -1,0 +1,284 @@
+//! The whole API over a real database, driven through its router.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio_util::task::TaskTracker;
+use tollgate_domain::access::{Plan, evaluate};
+use tollgate_domain::ids::{ManagementKeyId, PermissionId, RequestId};
+use tollgate_domain::limits::{Meter, MeterId};
+use tollgate_domain::live::{AdjustError, Count, LiveCounters};
+use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
+use tollgate_domain::{Clock as _, IdSource as _, Timestamp, Usd};
+use tollgate_storage::management_keys::{self, NewManagementKey};
+use tollgate_storage::{Store, Vault, snapshot};
+use tollgate_testkit::clock::{SequentialIds, TestClock};
+use tower::ServiceExt as _;
+
+use crate::secrets::{EnvironmentNames, SystemSecrets, describe_secret};
+use crate::state::{
+    BoxFuture, ExplainQuery, ManagementParts, ManagementState, Policy, PublishError, Publisher,
+};
+
+/// The management key that may do everything.
+pub(crate) const ADMIN: &str = "tgm-admin-of-the-tests-0123456789";
+
+pub(crate) struct TestApp {
+    router: Router,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) ids: Arc<SequentialIds>,
+    pub(crate) live: Arc<TestCounters>,
+    pub(crate) policy: Arc<TestPolicy>,
+    _directory: tempfile::TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct TestAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) body: Value,
+}
+
+/// Counters that a test sets: every meter shows the same.
+#[derive(Default)]
+pub(crate) struct TestCounters {
+    pub(crate) count: Mutex<Count>,
+    pub(crate) reset: Mutex<Vec<MeterId>>,
+}
+
+/// Publishes as the server does: by reading what changed.
+pub(crate) struct TestPolicy {
+    store: Store,
+    snapshot: Mutex<Arc<Snapshot>>,
+}
+
+impl LiveCounters for TestCounters {
+    fn count(&self, _meter: &Meter, _now: Timestamp) -> Count {
+        *self.count.lock()
+    }
+
+    fn reset(&self, meters: &[MeterId], _now: Timestamp) -> Result<(), AdjustError> {
+        self.reset.lock().extend_from_slice(meters);
+        Ok(())
+    }
+
+    fn adjust(&self, _: &Meter, delta: i64, _: Timestamp) -> Result<Count, AdjustError> {
+        let mut count = self.count.lock();
+        count.used += delta;
+        Ok(*count)
+    }
+
+    fn resolve_in_doubt(&self, _: RequestId, _: Usd, _: Timestamp) -> Result<(), AdjustError> {
+        Err(AdjustError::NotInDoubt)
+    }
+}
+
+impl Publisher for TestPolicy {
+    fn publish(&self, changes: Vec<SnapshotChange>) -> BoxFuture<'_, Result<(), PublishError>> {
+        Box::pin(async move {
+            let mut next = Snapshot::clone(&self.snapshot.lock());
+            snapshot::apply(&self.store, &|_| None, &mut next, &changes)
+                .await
+                .map_err(|error| PublishError(error.to_string()))?;
+            *self.snapshot.lock() = Arc::new(next);
+            Ok(())
+        })
+    }
+}
+
+impl Policy for TestPolicy {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.lock().clone()
+    }
+
+    fn explain(&self, query: &ExplainQuery) -> Option<Plan> {
+        let snapshot = self.snapshot();
+        let key = match (query.virtual_key, query.user) {
+            (Some(id), _) => snapshot.key(id)?.clone(),
+            (None, user) => snapshot
+                .keys()
+                .find(|key| {
+                    user.map(tollgate_domain::snapshot::KeyHolder::User) == Some(key.holder)
+                })?
+                .clone(),
+        };
+        let request = tollgate_domain::access::ModelRequest {
+            endpoint: query.endpoint,
+            model: query.model.as_deref().unwrap_or_default(),
+            body_bytes: 0,
+            input_tokens: query.input_tokens,
+            max_output_tokens: query.max_output_tokens,
+            choices: 1,
+            unbounded: None,
+        };
+        let learned = tollgate_domain::access::NothingLearned;
+        Some(evaluate(&snapshot, &key, &request, &learned, query.at))
+    }
+}
+
+impl TestApp {
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::default());
+        let vault = Arc::new(Vault::new(&[7; 32]).unwrap());
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let store = Store::connect(&url, vault, clock.now()).await.unwrap();
+        let ids = Arc::new(SequentialIds::default());
+        let live = Arc::new(TestCounters::default());
+        let policy = Arc::new(TestPolicy {
+            store: store.clone(),
+            snapshot: Mutex::default(),
+        });
+        let state = ManagementState::new(ManagementParts {
+            store: store.clone(),
+            live: live.clone(),
+            publisher: policy.clone(),
+            policy: policy.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            secrets: Arc::new(SystemSecrets::new()),
+            environment_names: EnvironmentNames::default(),
+            tasks: TaskTracker::new(),
+        });
+        let app = Self {
+            router: crate::router(state),
+            store,
+            clock,
+            ids,
+            live,
+            policy,
+            _directory: directory,
+        };
+        app.add_management_key(ADMIN, None).await;
+        app
+    }
+
+    /// Stores a management key with this secret and these permissions (`None` = all).
+    pub(crate) async fn add_management_key(
+        &self,
+        secret: &str,
+        scopes: Option<Vec<PermissionId>>,
+    ) -> ManagementKeyId {
+        let (secret_hash, key_prefix) = describe_secret(secret, crate::MANAGEMENT_KEY_PREFIX);
+        let key = NewManagementKey {
+            id: ManagementKeyId::from_uuid(self.ids.next_uuid()),
+            name: "test".to_owned(),
+            description: None,
+            secret_hash,
+            key_prefix,
+            scopes: scopes.map(|scopes| scopes.into_iter().collect()),
+            expires_at: None,
+        };
+        let mut tx = self.store.begin().await.unwrap();
+        management_keys::create(&mut tx, &key, self.clock.now())
+            .await
+            .unwrap();
+        let _nothing_to_publish = tx.commit().await.unwrap();
+        key.id
+    }
+
+    /// Sends any request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> TestAnswer {
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        TestAnswer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_str(&text).unwrap_or(Value::Null),
+            text,
+        }
+    }
+
+    /// Sends a request with this management key.
+    pub(crate) async fn call_as(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> TestAnswer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {key}"));
+        let request = match body {
+            Some(body) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Body::from(body.to_owned())),
+            None => request.body(Body::empty()),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> TestAnswer {
+        self.call_as(ADMIN, Method::GET, path, None).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> TestAnswer {
+        self.call_as(ADMIN, Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> TestAnswer {
+        self.call_as(ADMIN, Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &str) -> TestAnswer {
+        self.call_as(ADMIN, Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &str) -> TestAnswer {
+        self.call_as(ADMIN, Method::PATCH, path, Some(body)).await
+    }
+
+    /// Makes a user, and returns its id.
+    pub(crate) async fn add_user(&self, name: &str) -> String {
+        let body = format!(r#"{{"name": "{name}", "email": "{name}@example.com"}}"#);
+        let answer = self.post("/api/governance/users", &body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        answer.text_at("/user/id")
+    }
+
+    /// Makes an access profile, and returns its id.
+    pub(crate) async fn add_profile(&self, body: &str) -> i64 {
+        let answer = self.post("/api/governance/access-profiles", body).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        answer.body["access_profile"]["id"].as_i64().unwrap()
+    }
+}
+
+impl TestAnswer {
+    /// The text at a JSON pointer of the body.
+    pub(crate) fn text_at(&self, pointer: &str) -> String {
+        let found = self.body.pointer(pointer).and_then(Value::as_str);
+        found
+            .unwrap_or_else(|| panic!("no text at {pointer} in {}", self.text))
+            .to_owned()
+    }
+
+    /// The answer, which must have this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    /// Status, code and place of an error.
+    pub(crate) fn error(&self) -> (u16, &str, &str) {
+        let error = &self.body["error"];
+        (
+            self.status.as_u16(),
+            error["code"].as_str().unwrap_or_default(),
+            error["param"].as_str().unwrap_or_default(),
+        )
+    }
+}

@@ -1,0 +1,7 @@
+//! What holds for every operation.
+
+mod access_profiles;
+mod description;
+mod doors;
+mod people;
+mod providers;

@@ -1,0 +1,314 @@
+//! Profiles, copies and the keys that come with them.
+
+use http::{Method, Request, header};
+
+use crate::test_app::{ADMIN, TestApp};
+
+const PROFILES: &str = "/api/governance/access-profiles";
+const USERS: &str = "/api/governance/users";
+
+const FULL: &str = r#"{
+    "name": "Research", "tags": ["lab"],
+    "provider_configs": [{"provider_name": "openai", "allowed_models": ["*"],
+        "budgets": [{"max_limit": 2.5, "reset_duration": "1d"}]}],
+    "budgets": [{"max_limit": 0.000000001, "reset_duration": "1M"}],
+    "rate_limit": {"request_max_limit": 5, "request_reset_duration": "1m"},
+    "auto_rotation_interval": "30d"
+}"#;
+
+#[tokio::test]
+async fn created_profile_is_read_back() {
+    let app = TestApp::new().await;
+    let created = app.post(PROFILES, FULL).await.expect(201);
+    assert!(
+        created.text.contains(r#""max_limit":0.000000001,"#),
+        "{}",
+        created.text
+    );
+    insta::assert_json_snapshot!(created.body);
+    let id = &created.body["access_profile"]["id"];
+    let read = app.get(&format!("{PROFILES}/{id}")).await.expect(200);
+    assert_eq!(read.headers[header::ETAG], "\"1\"");
+    assert_eq!(read.body["access_profile"], created.body["access_profile"]);
+    assert_eq!(read.body["user_count"], 0);
+    assert_eq!(
+        app.post(PROFILES, r#"{"name": " research "}"#)
+            .await
+            .error(),
+        (409, "name_taken", "/name")
+    );
+    assert_eq!(
+        app.post(PROFILES, "{}").await.error(),
+        (400, "required", "/name")
+    );
+    assert_eq!(
+        app.get(&format!("{PROFILES}/999")).await.error(),
+        (404, "not_found", "")
+    );
+}
+
+#[tokio::test]
+async fn put_and_patch_update_the_same_on_both_paths() {
+    let app = TestApp::new().await;
+    let id = app.add_profile(FULL).await;
+    let mut version = 1;
+    for base in [PROFILES, "/api/access-profiles"] {
+        for method in [Method::PUT, Method::PATCH] {
+            version += 1;
+            let path = format!("{base}/{id}");
+            let body = format!(r#"{{"description": "{version}"}}"#);
+            let answer = app
+                .call_as(ADMIN, method, &path, Some(&body))
+                .await
+                .expect(200);
+            assert_eq!(answer.body["access_profile"]["version"], version);
+            assert_eq!(
+                answer.headers[header::ETAG],
+                format!("\"{version}\"").as_str()
+            );
+            assert_eq!(answer.body["access_profile"]["tags"][0], "lab");
+        }
+    }
+}
+
+#[tokio::test]
+async fn update_that_changes_nothing_keeps_the_version() {
+    let app = TestApp::new().await;
+    let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
+    let before = app.get(&path).await.body["access_profile"].clone();
+    app.clock.advance(std::time::Duration::from_secs(60));
+    let after = app.put(&path, &before.to_string()).await.expect(200);
+    assert_eq!(after.body["access_profile"], before);
+}
+
+#[tokio::test]
+async fn stale_version_changes_nothing() {
+    let app = TestApp::new().await;
+    let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
+    let put = |if_match: &str, body: &'static str| {
+        let request = Request::builder()
+            .method(Method::PUT)
+            .uri(&path)
+            .header(header::AUTHORIZATION, format!("Bearer {ADMIN}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::IF_MATCH, if_match);
+        app.send(request.body(body.into()).unwrap())
+    };
+    put("\"1\"", r#"{"description": "a"}"#).await.expect(200);
+    assert_eq!(
+        put("\"1\"", r#"{"description": "b"}"#).await.error(),
+        (412, "stale_version", "")
+    );
+    assert_eq!(put("1", r#"{"description": "b"}"#).await.error().0, 400);
+    put("\"2\"", r#"{"description": "c"}"#).await.expect(200);
+    let read = app.get(&path).await;
+    assert_eq!(read.body["access_profile"]["description"], "c");
+    assert_eq!(read.body["access_profile"]["version"], 3);
+}
+
+#[tokio::test]
+async fn refused_update_names_every_problem_and_changes_nothing() {
+    let app = TestApp::new().await;
+    let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
+    let before = app.get(&path).await.body;
+    let body =
+        r#"{"name": "", "budget": [], "tags": null, "mcp_tool_groups": [{"tool_group_id": 9}]}"#;
+    let refused = app.put(&path, body).await.expect(400);
+    insta::assert_json_snapshot!(refused.body["extra_fields"]);
+    assert_eq!(app.get(&path).await.body, before);
+    app.add_profile(r#"{"name": "Other"}"#).await;
+    assert_eq!(
+        app.put(&path, r#"{"name": "OTHER"}"#).await.error(),
+        (409, "name_taken", "/name")
+    );
+    assert_eq!(app.get(&path).await.body, before);
+}
+
+#[tokio::test]
+async fn activation_is_idempotent() {
+    let app = TestApp::new().await;
+    let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
+    for (verb, active, version) in [
+        ("activate", true, 1),
+        ("deactivate", false, 2),
+        ("deactivate", false, 2),
+        ("activate", true, 3),
+    ] {
+        let answer = app
+            .call_as(ADMIN, Method::PUT, &format!("{path}/{verb}"), None)
+            .await
+            .expect(200);
+        assert_eq!(answer.body["access_profile"]["is_active"], active);
+        assert_eq!(answer.body["access_profile"]["version"], version);
+    }
+}
+
+#[tokio::test]
+async fn clone_has_lines_of_its_own() {
+    let app = TestApp::new().await;
+    let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
+    let original = app.get(&path).await.body["access_profile"].clone();
+    let clone = app
+        .post(&format!("{path}/clone"), r#"{"name": "Copy"}"#)
+        .await
+        .expect(201);
+    let clone = &clone.body["access_profile"];
+    for pointer in [
+        "/budgets/0/id",
+        "/rate_limit/id",
+        "/provider_configs/0/budgets/0/id",
+        "/provider_configs/0/id",
+        "/id",
+    ] {
+        assert_ne!(
+            clone.pointer(pointer),
+            original.pointer(pointer),
+            "{pointer}"
+        );
+    }
+    assert_eq!(clone["tags"], original["tags"]);
+    assert_eq!(clone["version"], 1);
+    assert_eq!(
+        app.post(&format!("{path}/clone"), r#"{"name": "copy"}"#)
+            .await
+            .error()
+            .0,
+        409
+    );
+}
+
+#[tokio::test]
+async fn assigned_profile_comes_with_one_key() {
+    let app = TestApp::new().await;
+    let profile = app.add_profile(FULL).await;
+    let other = app.add_profile(r#"{"name": "Other"}"#).await;
+    let user = app.add_user("ada").await;
+    let path = format!("{USERS}/{user}/access-profiles");
+    let body = format!(r#"{{"access_profile_id": {profile}}}"#);
+    let assigned = app.post(&path, &body).await.expect(201);
+    let secret = assigned.text_at("/virtual_key/value");
+    assert!(secret.starts_with("sk-tg-") && secret.len() == 49);
+    let copy = &assigned.body["access_profile"];
+    assert_eq!(copy["parent_profile_id"], profile);
+    assert_eq!(copy["budgets"][0]["resets_at"], "2026-12-11T12:30:00Z");
+    assert_eq!(
+        app.post(&path, &body).await.error(),
+        (409, "already_assigned", "")
+    );
+    let second = app
+        .post(
+            &path,
+            &format!(r#"{{"access_profile_id": {other}, "priority": -3}}"#),
+        )
+        .await
+        .expect(201);
+    assert!(second.body["virtual_key"].is_null());
+    let held = app.get(&path).await.expect(200);
+    assert_eq!(
+        held.body["access_profiles"][0]["parent_profile_id"], other,
+        "pays first"
+    );
+    assert!(!held.text.contains(&secret));
+    let missing = app.post(&path, r#"{"access_profile_id": 999}"#).await;
+    assert_eq!(missing.error(), (404, "not_found", "/access_profile_id"));
+    app.delete(&format!("{PROFILES}/{profile}"))
+        .await
+        .expect(409);
+}
+
+#[tokio::test]
+async fn keys_go_with_the_last_copy_and_counters_stay() {
+    let app = TestApp::new().await;
+    let first = app.add_profile(FULL).await;
+    let second = app.add_profile(r#"{"name": "Other"}"#).await;
+    let user = app.add_user("ada").await;
+    let path = format!("{USERS}/{user}/access-profiles");
+    let give = |profile: i64| format!(r#"{{"access_profile_id": {profile}}}"#);
+    let assigned = app.post(&path, &give(first)).await.expect(201);
+    app.post(&path, &give(second)).await.expect(201);
+    let budget = assigned.text_at("/access_profile/budgets/0/id");
+    let gone = app.delete(&format!("{path}/{first}")).await.expect(200);
+    assert_eq!(gone.body["deleted_vk_count"], 0);
+    let gone = app.delete(&format!("{path}/{second}")).await.expect(200);
+    assert_eq!(gone.body["deleted_vk_count"], 1);
+    assert_eq!(app.delete(&format!("{path}/{second}")).await.error().0, 404);
+    app.clock.advance(std::time::Duration::from_secs(3_600));
+    let back = app.post(&path, &give(first)).await.expect(201);
+    assert_eq!(back.text_at("/access_profile/budgets/0/id"), budget);
+    assert_eq!(
+        back.body["access_profile"]["budgets"][0]["last_reset"],
+        "2026-11-11T12:30:00Z"
+    );
+    assert!(back.body["virtual_key"].is_object());
+}
+
+#[tokio::test]
+async fn user_gets_more_keys_only_with_a_profile() {
+    let app = TestApp::new().await;
+    let user = app.add_user("ada").await;
+    let keys = format!("{USERS}/{user}/virtual-keys");
+    assert_eq!(
+        app.post(&keys, r#"{"name": "laptop"}"#).await.error().0,
+        404
+    );
+    let profile = app.add_profile(FULL).await;
+    let body = format!(r#"{{"access_profile_id": {profile}}}"#);
+    app.post(&format!("{USERS}/{user}/access-profiles"), &body)
+        .await
+        .expect(201);
+    let made = app.post(&keys, r#"{"name": "laptop"}"#).await.expect(200);
+    assert_eq!(
+        app.post(&keys, r#"{"name": "Laptop"}"#).await.error(),
+        (409, "name_taken", "/name")
+    );
+    let old_path = format!("{USERS}/{user}/access-profiles/{profile}/virtual-keys");
+    app.post(&old_path, r#"{"name": "phone"}"#)
+        .await
+        .expect(200);
+    let listed = app.get(&keys).await.expect(200);
+    assert_eq!(listed.body["count"], 3);
+    assert_eq!(
+        listed.body["virtual_keys"][1]["is_access_profile_managed"],
+        true
+    );
+    assert!(!listed.text.contains(&made.text_at("/virtual_key/value")));
+    let id = made.text_at("/virtual_key/id");
+    let path = format!("{USERS}/{user}/access-profiles/virtual-keys/{id}");
+    app.delete(&path).await.expect(200);
+    assert_eq!(app.delete(&path).await.error().0, 404);
+}
+
+#[tokio::test]
+async fn key_shows_its_own_quota_and_a_management_key_does_not() {
+    let app = TestApp::new().await;
+    let user = app.add_user("ada").await;
+    let profile = app.add_profile(FULL).await;
+    let body = format!(r#"{{"access_profile_id": {profile}}}"#);
+    let assigned = app
+        .post(&format!("{USERS}/{user}/access-profiles"), &body)
+        .await
+        .expect(201);
+    let secret = assigned.text_at("/virtual_key/value");
+    app.live.count.lock().used = 1;
+    let path = "/api/governance/virtual-keys/quota";
+    for name in ["x-api-key", "x-tollgate-key", "api-key"] {
+        let request = Request::builder().uri(path).header(name, &secret);
+        let quota = app.send(request.body("".into()).unwrap()).await.expect(200);
+        assert_eq!(quota.body["limits"].as_array().unwrap().len(), 3);
+        assert!(
+            quota.text.contains(r#""used":0.000000001"#),
+            "{}",
+            quota.text
+        );
+    }
+    assert_eq!(app.get(path).await.error().0, 401);
+    let id = assigned.text_at("/virtual_key/id");
+    app.delete(&format!("{USERS}/{user}/access-profiles/virtual-keys/{id}"))
+        .await
+        .expect(200);
+    let request = Request::builder().uri(path).header("x-api-key", &secret);
+    assert_eq!(
+        app.send(request.body("".into()).unwrap()).await.error().0,
+        401
+    );
+}

@@ -1,0 +1,139 @@
+//! Users, roles and management keys.
+
+use http::Method;
+use tollgate_domain::permission::{Action, Permission, Resource};
+
+use crate::test_app::TestApp;
+
+const USERS: &str = "/api/governance/users";
+const ROLES: &str = "/api/governance/rbac/roles";
+
+#[tokio::test]
+async fn users_come_change_and_go() {
+    let app = TestApp::new().await;
+    let id = app.add_user("ada").await;
+    let taken = app
+        .post(USERS, r#"{"name": "b", "email": "ADA@example.com"}"#)
+        .await;
+    assert_eq!(taken.error(), (409, "email_taken", "/email"));
+    let bad = app
+        .post(USERS, r#"{"name": " ", "email": "x", "role_id": -1}"#)
+        .await;
+    assert_eq!(bad.error().0, 400);
+    let unknown_role = app
+        .post(
+            USERS,
+            r#"{"name": "b", "email": "b@example.com", "role_id": 999}"#,
+        )
+        .await;
+    assert_eq!(unknown_role.error(), (400, "invalid_value", "/role_id"));
+    let path = format!("{USERS}/{id}");
+    let changed = app
+        .put(&path, r#"{"name": "Ada L.", "is_active": false}"#)
+        .await
+        .expect(200);
+    assert_eq!(changed.body["user"]["email"], "ada@example.com");
+    assert_eq!(changed.body["user"]["is_active"], false);
+    let read = app.get(&path).await.expect(200);
+    assert_eq!(read.body, changed.body);
+    let sent_back = read.body["user"].to_string();
+    assert_eq!(
+        app.put(&path, &sent_back).await.expect(200).body["user"]["name"],
+        "Ada L."
+    );
+    let found = app.get(&format!("{USERS}?search=ada")).await.expect(200);
+    assert_eq!(found.body["total_count"], 1);
+    app.delete(&path).await.expect(200);
+    assert_eq!(app.get(&path).await.error().0, 404);
+    assert_eq!(app.delete(&path).await.error().0, 404);
+    assert_eq!(app.get(&format!("{USERS}/nobody")).await.error().0, 404);
+}
+
+#[tokio::test]
+async fn system_roles_can_be_edited_and_not_deleted() {
+    let app = TestApp::new().await;
+    let roles = app.get(ROLES).await.expect(200);
+    let admin = roles.body["roles"][0]["id"].as_i64().unwrap();
+    assert_eq!(roles.body["roles"][0]["name"], "Admin");
+    let refused = app.delete(&format!("{ROLES}/{admin}")).await;
+    assert_eq!(refused.error(), (403, "system_role", ""));
+    app.put(
+        &format!("{ROLES}/{admin}"),
+        r#"{"description": "all of it"}"#,
+    )
+    .await
+    .expect(200);
+    let path = format!("{ROLES}/{admin}/permissions");
+    let set = app
+        .put(&path, r#"{"permission_ids": [11]}"#)
+        .await
+        .expect(200);
+    assert_eq!(set.body["permissions"][0]["name"], "AccessProfiles:View");
+    let bad = app.put(&path, r#"{"permission_ids": [11, 999]}"#).await;
+    assert_eq!(bad.error(), (400, "invalid_value", "/permission_ids/1"));
+    assert_eq!(app.get(&path).await.expect(200).body, set.body);
+}
+
+#[tokio::test]
+async fn role_in_use_stays() {
+    let app = TestApp::new().await;
+    let role = app.post(ROLES, r#"{"name": "Auditor"}"#).await.expect(201);
+    let id = role.body["role"]["id"].as_i64().unwrap();
+    assert_eq!(
+        app.post(ROLES, r#"{"name": "auditor"}"#).await.error(),
+        (409, "name_taken", "/name")
+    );
+    let user = app.add_user("ada").await;
+    let body = format!(r#"{{"role_id": {id}}}"#);
+    app.put(&format!("{USERS}/{user}/role"), &body)
+        .await
+        .expect(200);
+    assert_eq!(
+        app.delete(&format!("{ROLES}/{id}")).await.error(),
+        (409, "role_in_use", "")
+    );
+    app.delete(&format!("{USERS}/{user}")).await.expect(200);
+    app.delete(&format!("{ROLES}/{id}")).await.expect(200);
+    assert_eq!(app.get(&format!("{ROLES}/{id}")).await.error().0, 404);
+}
+
+#[tokio::test]
+async fn key_never_has_more_than_its_creator() {
+    let app = TestApp::new().await;
+    let of = |resource, action| Permission::new(resource, action).id();
+    let create = of(Resource::APIKeys, Action::Create);
+    let update = of(Resource::APIKeys, Action::Update);
+    app.add_management_key("tgm-lesser", Some(vec![create, update]))
+        .await;
+    let post =
+        |body: &'static str| app.call_as("tgm-lesser", Method::POST, "/api/api-keys", Some(body));
+    let beyond = post(r#"{"name": "more", "scopes": [52, 11]}"#).await;
+    assert_eq!(beyond.error(), (403, "scope_exceeded", "/scopes"));
+    let same = post(r#"{"name": "same"}"#).await.expect(201);
+    assert_eq!(
+        same.body["api_key"]["scopes"],
+        serde_json::json!([create.0, update.0])
+    );
+    let path = format!("/api/api-keys/{}", same.text_at("/api_key/id"));
+    let raise = app
+        .call_as(
+            "tgm-lesser",
+            Method::PUT,
+            &path,
+            Some(r#"{"scopes": [11]}"#),
+        )
+        .await;
+    assert_eq!(raise.error().0, 403);
+    let secret = same.text_at("/key");
+    assert!(secret.starts_with("tgm-"));
+    let listed = app.get("/api/api-keys").await.expect(200);
+    assert!(!listed.text.contains(&secret));
+    app.delete(&path).await.expect(200);
+    assert_eq!(
+        app.call_as(&secret, Method::GET, "/api/api-keys", None)
+            .await
+            .error()
+            .0,
+        401
+    );
+}
