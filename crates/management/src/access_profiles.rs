@@ -2,6 +2,7 @@
 
 mod activate;
 pub(crate) mod assignment;
+mod audit_logs;
 mod clone;
 mod content;
 pub(crate) mod copying;
@@ -9,9 +10,12 @@ mod create;
 mod delete;
 mod get;
 mod list;
+pub(crate) mod provisioning;
+mod roles;
 mod update;
 pub(crate) mod user_copies;
 mod user_keys;
+mod versions;
 mod view;
 
 use std::collections::HashSet;
@@ -43,6 +47,10 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
         .routes(routes!(activate::activate_access_profile))
         .routes(routes!(activate::deactivate_access_profile))
         .routes(routes!(clone::clone_access_profile))
+        .merge(roles::operations())
+        .merge(versions::operations())
+        .routes(routes!(audit_logs::list_all_access_profile_audit_logs))
+        .routes(routes!(audit_logs::list_access_profile_audit_logs))
         .merge(user_copies::operations())
         .merge(user_keys::operations())
 }

@@ -6,6 +6,6 @@ mod precondition;
 mod query;
 
 pub(crate) use json::Json;
-pub(crate) use path::Path;
+pub(crate) use path::{Path, VersionNumber};
 pub(crate) use precondition::{IfMatch, etag};
 pub(crate) use query::{Page, Query};

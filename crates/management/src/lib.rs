@@ -15,6 +15,7 @@ mod api_keys;
 mod audit;
 mod body;
 mod context;
+mod diff;
 mod door;
 mod edge;
 mod extract;

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::body::Problems;
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
@@ -56,6 +57,14 @@ pub(crate) struct UserView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UserBody {
     pub(crate) user: UserView,
+}
+
+/// A user, and the key that came with a profile of the role.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserWithKey {
+    user: UserView,
+    /// Null when no key was made.
+    virtual_key: Option<NewVirtualKey>,
 }
 
 impl From<User> for UserView {

@@ -71,6 +71,8 @@ pub(crate) struct ProviderKeyBody {
 
 impl From<StoredProviderKey> for ProviderKeyView {
     fn from(key: StoredProviderKey) -> Self {
+        // Without a value it is not used, whatever was said before the value was forgotten.
+        let enabled = key.is_enabled && !matches!(key.value, KeyValue::Missing);
         Self {
             id: key.id.to_string(),
             name: key.name,
@@ -83,7 +85,7 @@ impl From<StoredProviderKey> for ProviderKeyView {
             blacklisted_models: key.blacklisted_models,
             weight: key.weight,
             aliases: key.aliases,
-            enabled: key.is_enabled,
+            enabled,
             created_at: key.created_at,
             updated_at: key.updated_at,
         }

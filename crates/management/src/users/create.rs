@@ -2,7 +2,9 @@ use http::StatusCode;
 use tollgate_domain::ids::{RoleId, UserId};
 use tollgate_storage::users::{self, User};
 
-use super::{UserBody, UserView, explain, read_email};
+use super::{UserView, UserWithKey, explain, read_email};
+use crate::access_profiles::provisioning::follow_role;
+use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{Problems, body, bounded_text};
@@ -26,13 +28,13 @@ body! {
 #[utoipa::path(
     post, path = "/users", tag = "users",
     request_body = CreateUser,
-    responses((status = 201, body = UserBody), WriteRefusals),
+    responses((status = 201, body = UserWithKey), WriteRefusals),
     security(("management_key" = ["Users:Create"]))
 )]
 pub(crate) async fn create_user(
     ctx: Require<CreateUsers>,
     Json(body): Json<CreateUser>,
-) -> Answer<(StatusCode, Json<UserBody>)> {
+) -> Answer<(StatusCode, Json<UserWithKey>)> {
     let mut problems = Problems::default();
     let now = ctx.now();
     let user = User {
@@ -49,10 +51,15 @@ pub(crate) async fn create_user(
     users::create(&mut tx, &user)
         .await
         .map_err(|error| explain(error, &user.email))?;
+    let virtual_key = follow_role(&ctx, &mut tx, &user).await?;
     let id = user.id;
     let user = UserView::from(user);
     let act = Act::new("create", "user", id).about_user(id);
     ctx.record(&mut tx, act.after(&user)).await?;
     ctx.commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(UserBody { user })))
+    let answer = UserWithKey {
+        user,
+        virtual_key: virtual_key.map(NewVirtualKey::from),
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
 }

@@ -1,7 +1,9 @@
 use tollgate_domain::ids::{RoleId, UserId};
 use tollgate_storage::users::{self, User};
 
-use super::{UserBody, UserView, explain, get_existing};
+use super::{UserView, UserWithKey, explain, get_existing};
+use crate::access_profiles::provisioning::follow_role;
+use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::body;
@@ -25,14 +27,14 @@ body! {
     put, path = "/users/{user_id}/role", tag = "users",
     params(("user_id" = String, Path, description = "The user's id")),
     request_body = SetUserRole,
-    responses((status = 200, body = UserBody), WriteRefusals),
+    responses((status = 200, body = UserWithKey), WriteRefusals),
     security(("management_key" = ["Users:Update"]))
 )]
 pub(crate) async fn set_user_role(
     ctx: Require<UpdateUsers>,
     Path(id): Path<UserId>,
     Json(body): Json<SetUserRole>,
-) -> Answer<Json<UserBody>> {
+) -> Answer<Json<UserWithKey>> {
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let new = User {
@@ -43,9 +45,13 @@ pub(crate) async fn set_user_role(
     users::update(&mut tx, &new)
         .await
         .map_err(|error| explain(error, &new.email))?;
+    let virtual_key = follow_role(&ctx, &mut tx, &new).await?;
     let (old, user) = (UserView::from(old), UserView::from(new));
     let act = Act::new("update", "user", id).about_user(id);
     ctx.record(&mut tx, act.before(&old).after(&user)).await?;
     ctx.commit(tx).await?;
-    Ok(Json(UserBody { user }))
+    Ok(Json(UserWithKey {
+        user,
+        virtual_key: virtual_key.map(NewVirtualKey::from),
+    }))
 }

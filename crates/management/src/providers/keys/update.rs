@@ -70,6 +70,7 @@ fn apply(
     body: UpdateProviderKey,
 ) -> Answer<StoredProviderKey> {
     let mut problems = Problems::default();
+    let is_switched_on = body.enabled == Some(true);
     let names = &ctx.parts().environment_names;
     // An empty text is how an answer shows a value that is missing: sent back, it changes nothing.
     let value = body
@@ -96,7 +97,7 @@ fn apply(
         updated_at: ctx.now(),
         ..old.clone()
     };
-    if new.is_enabled && matches!(new.value, KeyValue::Missing) {
+    if is_switched_on && matches!(new.value, KeyValue::Missing) {
         problems.invalid(
             "/value",
             "this key has no value since its provider's address changed; enter it again",
