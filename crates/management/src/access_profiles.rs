@@ -3,13 +3,16 @@
 mod activate;
 pub(crate) mod assignment;
 mod audit_logs;
+mod changes;
 mod clone;
 mod content;
 pub(crate) mod copying;
 mod create;
 mod delete;
+mod drift;
 mod get;
 mod list;
+mod propagate;
 pub(crate) mod provisioning;
 mod roles;
 mod update;
@@ -47,6 +50,8 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
         .routes(routes!(activate::activate_access_profile))
         .routes(routes!(activate::deactivate_access_profile))
         .routes(routes!(clone::clone_access_profile))
+        .routes(routes!(propagate::propagate_access_profile))
+        .routes(routes!(drift::list_access_profile_drift))
         .merge(roles::operations())
         .merge(versions::operations())
         .routes(routes!(audit_logs::list_all_access_profile_audit_logs))

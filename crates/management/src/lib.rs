@@ -14,6 +14,7 @@ mod answers;
 mod api_keys;
 mod audit;
 mod body;
+mod carry;
 mod context;
 mod diff;
 mod door;

@@ -3,6 +3,7 @@
 mod assign;
 mod detach;
 mod list;
+mod override_budget;
 
 use std::sync::Arc;
 
@@ -35,6 +36,10 @@ pub(super) fn operations() -> OpenApiRouter<ManagementState> {
             assign::assign_access_profile
         ))
         .routes(routes!(detach::detach_access_profile))
+        .routes(routes!(
+            override_budget::set_budget_override,
+            override_budget::delete_budget_override
+        ))
 }
 
 /// A key just made, with its secret for the only time.
@@ -62,22 +67,34 @@ pub(crate) fn meters(copy: &UserCopy) -> Answer<Vec<Arc<Meter>>> {
     Ok(copy_meters(&compiled))
 }
 
+/// What the copy's meters show now.
+fn readings(ctx: &Context, copy: &UserCopy) -> Answer<Readings> {
+    let live = ctx.parts().live.as_ref();
+    Ok(Readings::read(
+        &meters(copy)?,
+        live,
+        copy.assigned_at,
+        ctx.now(),
+    ))
+}
+
+/// The raise of a budget, as answers show it.
+fn boost_view(copy: &UserCopy, id: BudgetId) -> Option<Override> {
+    copy.overrides.get(&id).map(|boost| Override {
+        amount: Usd::from_nanos(boost.amount),
+        mode: if boost.until.is_some() {
+            "cycles"
+        } else {
+            "forever"
+        },
+        until: boost.until,
+    })
+}
+
 /// The copy as answers show it, with its live usage.
 pub(crate) fn view(ctx: &Context, copy: &UserCopy, keys: &[VirtualKey]) -> Answer<UserCopyView> {
-    let now = ctx.now();
-    let live = ctx.parts().live.as_ref();
-    let readings = Readings::read(&meters(copy)?, live, copy.assigned_at, now);
-    let boost = |id: BudgetId| {
-        copy.overrides.get(&id).map(|boost| Override {
-            amount: Usd::from_nanos(boost.amount),
-            mode: if boost.until.is_some() {
-                "cycles"
-            } else {
-                "forever"
-            },
-            until: boost.until,
-        })
-    };
+    let readings = readings(ctx, copy)?;
+    let boost = |id: BudgetId| boost_view(copy, id);
     let content = &copy.content;
     let managed = || keys.iter().filter(|key| key.is_managed);
     Ok(UserCopyView {
