@@ -8,10 +8,17 @@
 //! No input may panic: bodies come from strangers and answers from the network.
 #![warn(missing_docs)]
 
+pub mod anthropic;
+mod cuts;
+mod findings;
+pub mod gemini;
 mod json;
 pub mod openai;
 pub mod reply;
+mod request;
 pub mod sandbox;
 pub mod stream;
 pub mod tokens;
 pub mod usage;
+
+pub use request::{MAX_CHOICES, MAX_DEPTH, MAX_MODEL_BYTES, MAX_OUTPUT_LIMIT};

@@ -5,5 +5,5 @@ mod envelope;
 mod field;
 mod splice;
 
-pub use envelope::{Envelope, MAX_CHOICES, MAX_DEPTH, MAX_MODEL_BYTES, MAX_OUTPUT_LIMIT};
+pub use envelope::Envelope;
 pub use splice::{Edits, OutputField, OutputLimit, splice};

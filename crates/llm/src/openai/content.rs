@@ -8,12 +8,10 @@ use memchr::{memchr, memmem};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::field::Name;
+use crate::findings::{Findings, MEDIA, REMOTE, SERVER_TOOL};
+use crate::request::Name;
 
-const REMOTE: &str = "a file or image that the provider fetches";
-const MEDIA: &str = "an image, audio or file, whose tokens do not follow from its size";
 const STORED_AUDIO: &str = "audio that is stored at the provider";
-const SERVER_TOOL: &str = "a tool that runs at the provider";
 
 /// Members of a content part that is text. What is written to a cache costs more, which a bound allows for.
 const TEXT_MEMBERS: [&str; 5] = [
@@ -23,16 +21,6 @@ const TEXT_MEMBERS: [&str; 5] = [
     "cache_control",
     "prompt_cache_breakpoint",
 ];
-
-/// The first thing that cannot be bounded.
-#[derive(Debug, Default)]
-pub(super) struct Findings(pub(super) Option<&'static str>);
-
-impl Findings {
-    pub(super) fn add(&mut self, reason: &'static str) {
-        self.0.get_or_insert(reason);
-    }
-}
 
 /// Walks an array of messages.
 pub(super) struct Messages<'f>(pub(super) &'f mut Findings);

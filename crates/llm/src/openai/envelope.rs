@@ -6,21 +6,17 @@ use std::ops::Range;
 
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use tollgate_domain::GatewayError;
 use tollgate_domain::access::{Endpoint, ModelRequest};
-use tollgate_domain::{ErrorKind, GatewayError};
 
-use super::content::{Findings, Messages, Tools, look_at_input};
-use super::field::{Field, Name, Spelling};
+use super::content::{Messages, Tools, look_at_input};
+use super::field::{Field, Spelling, spelling};
+use crate::findings::{CONVERSATION, Findings};
 use crate::json;
-
-/// Longest model name, in bytes.
-pub const MAX_MODEL_BYTES: usize = 512;
-/// Deepest nesting of arrays and objects in a body.
-pub const MAX_DEPTH: usize = 128;
-/// Most choices that one request may ask for.
-pub const MAX_CHOICES: u64 = 128;
-/// Largest output limit that a request may name.
-pub const MAX_OUTPUT_LIMIT: u64 = i32::MAX as u64;
+use crate::request::{
+    self, MAX_CHOICES, MAX_OUTPUT_LIMIT, Name, boolean, integer, invalid, malformed, misspelt,
+    model_name, plain_string, repeated,
+};
 
 /// The governed part of a chat-completions or embeddings request. It borrows from the body and remembers where the
 /// fields stand, so that [`super::splice`] can change them in place.
@@ -28,7 +24,7 @@ pub const MAX_OUTPUT_LIMIT: u64 = i32::MAX as u64;
 pub struct Envelope<'a> {
     /// What kind of work.
     pub endpoint: Endpoint,
-    /// The model as the caller wrote it, without escapes; 1 to [`MAX_MODEL_BYTES`] bytes, no control characters.
+    /// The model as the caller wrote it, without escapes; 1 to [`request::MAX_MODEL_BYTES`] bytes, no control characters.
     pub model: Cow<'a, str>,
     /// Whether the answer is to be streamed.
     pub is_stream: bool,
@@ -77,20 +73,10 @@ impl<'a> Envelope<'a> {
     /// Reads a request body.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`], with the field at fault, when the body is not one JSON object in UTF-8, nests
+    /// `invalid_request`, with the field at fault, when the body is not one JSON object in UTF-8, nests
     /// too deep, has no usable model, or holds a governed field twice, misspelt or with a value of the wrong kind.
     pub fn parse(endpoint: Endpoint, body: &'a [u8]) -> Result<Self, GatewayError> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            invalid(format!(
-                "the body is not UTF-8 at byte {}; send JSON in UTF-8",
-                error.valid_up_to()
-            ))
-        })?;
-        if json::is_deeper_than(body, MAX_DEPTH) {
-            return Err(invalid(format!(
-                "the body nests arrays and objects deeper than {MAX_DEPTH} levels; flatten it"
-            )));
-        }
+        let text = request::text(body)?;
         let mut fault = None;
         let mut findings = Findings::default();
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -126,22 +112,16 @@ impl<'a> Envelope<'a> {
         let limit = |field: Field| {
             members
                 .get_set(field)
-                .map(|raw| integer(field, raw, MAX_OUTPUT_LIMIT))
+                .map(|raw| integer(field.name(), raw, MAX_OUTPUT_LIMIT))
                 .transpose()
         };
         let max_output_tokens = limit(Field::MaxTokens)?.max(limit(Field::MaxCompletionTokens)?);
         let choices = members
             .get_set(Field::N)
-            .map(|raw| integer(Field::N, raw, MAX_CHOICES))
+            .map(|raw| integer("n", raw, MAX_CHOICES))
             .transpose()?
             .unwrap_or(1);
-        let is_stream = match members.get_set(Field::Stream) {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => {
-                return Err(invalid("`stream` has to be true or false").with_param("stream"));
-            }
-        };
+        let is_stream = boolean("stream", members.get(Field::Stream))?;
         let (wants_usage, usage) = stream_options(text, members.get(Field::StreamOptions))?;
         for (field, reason) in UNBOUNDED {
             if members.get_set(field).is_some() {
@@ -194,14 +174,8 @@ impl<'a> Envelope<'a> {
 /// Fields that make the cost unboundable when they are set.
 const UNBOUNDED: [(Field, &str); 8] = [
     (Field::WebSearchOptions, "a web search at the provider"),
-    (
-        Field::PreviousResponseId,
-        "a conversation that is stored at the provider",
-    ),
-    (
-        Field::Conversation,
-        "a conversation that is stored at the provider",
-    ),
+    (Field::PreviousResponseId, CONVERSATION),
+    (Field::Conversation, CONVERSATION),
     (Field::Prompt, "a prompt that is stored at the provider"),
     (Field::Plugins, "a plugin that runs at the provider"),
     (
@@ -246,7 +220,7 @@ impl<'de> Visitor<'de> for Body<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut members = Members([None; Field::COUNT]);
         while let Some(name) = map.next_key::<Name<'de>>()? {
-            let field = match name.spelling() {
+            let field = match spelling(&name) {
                 Spelling::Exact(field) => field,
                 Spelling::Variant(field) => {
                     *self.fault = Some(misspelt(field.name(), field.name()));
@@ -277,52 +251,7 @@ impl<'de> Visitor<'de> for Body<'_> {
     }
 }
 
-fn model_name(raw: &str) -> Result<Cow<'_, str>, GatewayError> {
-    let refuse = |what: &str| {
-        invalid(format!(
-            "`model` {what}; name the model as `provider/model`"
-        ))
-        .with_param("model")
-    };
-    if !raw.starts_with('"') {
-        return Err(refuse("has to be a string"));
-    }
-    let name = match plain_string(raw) {
-        Some(plain) => Cow::Borrowed(plain),
-        None => Cow::Owned(serde_json::from_str(raw).map_err(|_| refuse("is not valid Unicode"))?),
-    };
-    if name.trim().is_empty() {
-        return Err(refuse("is empty"));
-    }
-    if name.len() > MAX_MODEL_BYTES {
-        return Err(refuse(&format!("is longer than {MAX_MODEL_BYTES} bytes")));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(refuse("holds a control character"));
-    }
-    Ok(name)
-}
-
-/// The text of a JSON string that has no escapes.
-fn plain_string(raw: &str) -> Option<&str> {
-    raw.strip_prefix('"')?
-        .strip_suffix('"')
-        .filter(|text| !text.contains('\\'))
-}
-
-fn integer(field: Field, raw: &str, most: u64) -> Result<u64, GatewayError> {
-    let is_integer = !raw.is_empty() && raw.bytes().all(|byte| byte.is_ascii_digit());
-    raw.parse()
-        .ok()
-        .filter(|value| is_integer && (1..=most).contains(value))
-        .ok_or_else(|| {
-            let name = field.name();
-            invalid(format!("`{name}` has to be an integer from 1 to {most}")).with_param(name)
-        })
-}
-
 fn stream_options(text: &str, raw: Option<&str>) -> Result<(bool, UsageSpan), GatewayError> {
-    const PARAM: &str = "stream_options.include_usage";
     let Some(raw) = raw else {
         return Ok((false, UsageSpan::Absent));
     };
@@ -330,87 +259,16 @@ fn stream_options(text: &str, raw: Option<&str>) -> Result<(bool, UsageSpan), Ga
     if raw == "null" {
         return Ok((false, UsageSpan::Null(span)));
     }
-    let mut fault = None;
-    let (found, is_empty) = serde_json::Deserializer::from_str(raw)
-        .deserialize_map(StreamOptions { fault: &mut fault })
-        .map_err(|_| {
-            fault.take().unwrap_or_else(|| {
-                invalid("`stream_options` has to be an object or null").with_param("stream_options")
-            })
-        })?;
-    let Some(value) = found else {
-        let open = span.start + 1;
-        return Ok((false, UsageSpan::Options { open, is_empty }));
+    let options = request::members(raw, "stream_options.", &["include_usage"])?;
+    let Some(value) = options.get(0) else {
+        return Ok((
+            false,
+            UsageSpan::Options {
+                open: span.start + 1,
+                is_empty: options.is_empty,
+            },
+        ));
     };
-    let wants = match value {
-        "true" => true,
-        "false" | "null" => false,
-        _ => {
-            return Err(
-                invalid("`stream_options.include_usage` has to be true or false").with_param(PARAM),
-            );
-        }
-    };
+    let wants = boolean("stream_options.include_usage", Some(value))?;
     Ok((wants, UsageSpan::Value(json::span_of(text, value))))
-}
-
-/// Finds `include_usage`, and whether there are members at all.
-struct StreamOptions<'s> {
-    fault: &'s mut Option<GatewayError>,
-}
-
-impl<'de> Visitor<'de> for StreamOptions<'_> {
-    type Value = (Option<&'de str>, bool);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        const NAME: &str = "include_usage";
-        let mut found = None;
-        let mut is_empty = true;
-        while let Some(name) = map.next_key::<Name<'de>>()? {
-            is_empty = false;
-            if !name.is_like(NAME) {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            if !name.is_exactly(NAME) {
-                *self.fault = Some(misspelt(NAME, "stream_options.include_usage"));
-                return Err(A::Error::custom("misspelt"));
-            }
-            if found.is_some() {
-                *self.fault = Some(repeated(NAME, "stream_options.include_usage"));
-                return Err(A::Error::custom("repeated"));
-            }
-            found = Some(map.next_value::<&'de RawValue>()?.get());
-        }
-        Ok((found, is_empty))
-    }
-}
-
-fn invalid(message: impl Into<String>) -> GatewayError {
-    GatewayError::new(ErrorKind::InvalidRequest, message)
-}
-
-fn misspelt(name: &str, param: &str) -> GatewayError {
-    invalid(format!(
-        "`{name}` is spelt in another case or with escapes; write it as `{name}`"
-    ))
-    .with_param(param)
-}
-
-fn repeated(name: &str, param: &str) -> GatewayError {
-    invalid(format!("`{name}` appears twice; send it once")).with_param(param)
-}
-
-/// The parser's own words, cut: they may quote the body.
-fn malformed(error: &serde_json::Error) -> GatewayError {
-    let said: String = error.to_string().chars().take(200).collect();
-    if error.is_data() {
-        invalid(format!("the body does not have the expected shape: {said}"))
-    } else {
-        invalid(format!("the body is not valid JSON: {said}"))
-    }
 }

@@ -1,9 +1,6 @@
 //! The fields of a request that decide what it may do, and every way to spell them.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Visitor};
+use crate::request::Name;
 
 macro_rules! fields {
     ($($variant:ident = $name:literal,)+) => {
@@ -60,78 +57,18 @@ pub(super) enum Spelling {
     Other,
 }
 
-/// A member's name as it was sent.
-#[derive(Debug)]
-pub(super) struct Name<'a> {
-    text: Cow<'a, str>,
-    is_escaped: bool,
-}
-
-impl Name<'_> {
-    /// Which governed field this is, if any.
-    pub(super) fn spelling(&self) -> Spelling {
-        for field in Field::ALL {
-            if self.text == field.name() {
-                return if self.is_escaped {
-                    Spelling::Variant(*field)
-                } else {
-                    Spelling::Exact(*field)
-                };
-            }
-        }
-        Field::ALL
-            .iter()
-            .find(|field| self.is_like(field.name()))
-            .map_or(Spelling::Other, |field| Spelling::Variant(*field))
+/// Which governed field a name is, if any.
+pub(super) fn spelling(name: &Name<'_>) -> Spelling {
+    let exact = Field::ALL
+        .iter()
+        .find(|field| name.is_exactly(field.name()));
+    if let Some(field) = exact {
+        return Spelling::Exact(*field);
     }
-
-    /// Whether this is `name`, letter by letter and without escapes.
-    pub(super) fn is_exactly(&self, name: &str) -> bool {
-        !self.is_escaped && self.text == name
-    }
-
-    /// Whether a reader that folds case would take this for `name` (lowercase ASCII).
-    pub(super) fn is_like(&self, name: &str) -> bool {
-        if self.text.is_ascii() {
-            return self.text.eq_ignore_ascii_case(name);
-        }
-        // The two characters outside ASCII that fold to an ASCII letter: long s and the Kelvin sign.
-        let folded = self.text.chars().map(|letter| match letter {
-            'ſ' => 's',
-            '\u{212a}' => 'k',
-            other => other.to_ascii_lowercase(),
-        });
-        folded.eq(name.chars())
-    }
-}
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NameVisitor;
-        impl<'de> Visitor<'de> for NameVisitor {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Name {
-                    text: Cow::Borrowed(text),
-                    is_escaped: false,
-                })
-            }
-
-            // The parser lends only what stands in the input as it is; a copy means that it undid escapes.
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Name {
-                    text: Cow::Owned(text.to_owned()),
-                    is_escaped: true,
-                })
-            }
-        }
-        deserializer.deserialize_str(NameVisitor)
-    }
+    Field::ALL
+        .iter()
+        .find(|field| name.is_like(field.name()))
+        .map_or(Spelling::Other, |field| Spelling::Variant(*field))
 }
 
 #[cfg(test)]
@@ -139,7 +76,7 @@ mod tests {
     use super::*;
 
     fn spelling(json: &str) -> Spelling {
-        serde_json::from_str::<Name<'_>>(json).unwrap().spelling()
+        super::spelling(&serde_json::from_str(json).unwrap())
     }
 
     #[test]

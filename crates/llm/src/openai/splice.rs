@@ -1,11 +1,9 @@
 //! Changing a request on its way to the provider, by cutting into its bytes.
 
-use std::ops::Range;
-
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 use super::envelope::{Envelope, UsageSpan};
+use crate::cuts::{self, Cuts, quoted};
 
 /// The field in which a provider takes the output limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,28 +66,13 @@ pub struct Edits<'e> {
 /// The body with the edits cut in and every other byte as it was. A body that needs no edit is shared, not copied.
 /// `envelope` has to be the one that was parsed from `body`.
 pub fn splice(body: &Bytes, envelope: &Envelope<'_>, edits: &Edits<'_>) -> Bytes {
-    let cuts = cuts(envelope, edits);
-    if cuts.is_empty() {
-        return body.clone();
-    }
-    // The exact size: a buffer that is full becomes `Bytes` without another allocation.
-    let put_in: usize = cuts.iter().map(|(_, text)| text.len()).sum();
-    let cut_out: usize = cuts.iter().map(|(range, _)| range.len()).sum();
-    let mut spliced = Vec::with_capacity((body.len() + put_in).saturating_sub(cut_out));
-    let mut copied = 0;
-    for (range, text) in &cuts {
-        spliced.extend_from_slice(body.get(copied..range.start).unwrap_or_default());
-        spliced.extend_from_slice(text.as_bytes());
-        copied = range.end;
-    }
-    spliced.extend_from_slice(body.get(copied..).unwrap_or_default());
-    spliced.into()
+    cuts::apply(body, &cuts(envelope, edits))
 }
 
-/// What to put in which place, first place first. The places do not overlap.
-fn cuts(envelope: &Envelope<'_>, edits: &Edits<'_>) -> SmallVec<[(Range<usize>, String); 3]> {
+/// What to put in which place, first place first.
+fn cuts(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Cuts {
     let spans = &envelope.spans;
-    let mut cuts: SmallVec<[(Range<usize>, String); 3]> = SmallVec::new();
+    let mut cuts = Cuts::new();
     let mut insert = String::new();
     if envelope.model != edits.model {
         cuts.push((spans.model.clone(), quoted(edits.model)));
@@ -131,17 +114,4 @@ fn cuts(envelope: &Envelope<'_>, edits: &Edits<'_>) -> SmallVec<[(Range<usize>, 
     }
     cuts.sort_by_key(|(range, _)| range.start);
     cuts
-}
-
-/// `text` as a JSON string.
-fn quoted(text: &str) -> String {
-    let needs_escape = |byte: u8| byte < b' ' || matches!(byte, b'"' | b'\\');
-    if text.bytes().any(needs_escape) {
-        return serde_json::Value::from(text).to_string();
-    }
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    quoted.push_str(text);
-    quoted.push('"');
-    quoted
 }

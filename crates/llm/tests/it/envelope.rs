@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use tollgate_domain::access::Endpoint;
-use tollgate_llm::openai::{Envelope, MAX_DEPTH, MAX_MODEL_BYTES};
+use tollgate_llm::openai::Envelope;
+use tollgate_llm::{MAX_DEPTH, MAX_MODEL_BYTES};
 
 fn parse(body: &str) -> Result<Envelope<'_>, String> {
     Envelope::parse(Endpoint::ChatCompletions, body.as_bytes()).map_err(|error| {
