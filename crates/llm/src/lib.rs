@@ -1,7 +1,7 @@
 //! Wire formats of model providers, without I/O: envelopes, splices, usage, event streams, error bodies.
 //!
 //! What a request asks for is read from its bytes without building a tree ([`openai::Envelope`]); what has to differ on
-//! the way to the provider is cut into those bytes ([`openai::splice`]); everything else passes untouched. What an
+//! the way to the provider is cut into those bytes ([`openai::splice()`]); everything else passes untouched. What an
 //! answer consumed is read from the tail of a body ([`usage::from_body`]) or from the events of a stream
 //! ([`stream::StreamMeter`]), and refusals are written in the client's own dialect ([`reply::ErrorReply`]).
 //!

@@ -19,7 +19,7 @@ use crate::request::{
 };
 
 /// The governed part of a chat-completions or embeddings request. It borrows from the body and remembers where the
-/// fields stand, so that [`super::splice`] can change them in place.
+/// fields stand, so that [`super::splice()`] can change them in place.
 #[derive(Debug, Clone)]
 pub struct Envelope<'a> {
     /// What kind of work.

@@ -99,21 +99,22 @@ fn recorded_streams() {
 #[test]
 fn cuts_at_every_byte_change_nothing() {
     for (case, format, stream) in all_streams() {
-        for stream in variants(&stream) {
-            for hides_usage in [true, false] {
-                let whole = meter(format, hides_usage, [&stream[..]]);
-                if !hides_usage {
-                    assert_eq!(whole.client_sees(), stream, "{case}");
-                }
+        for (index, stream) in variants(&stream).iter().enumerate() {
+            let shown = meter(format, false, [&stream[..]]);
+            assert_eq!(shown.client_sees(), *stream, "{case}");
+            // Hiding is the harder way; without it, one kind of line end is enough.
+            let ways: &[bool] = if index == 0 { &[true, false] } else { &[true] };
+            for hides_usage in ways {
+                let whole = meter(format, *hides_usage, [&stream[..]]);
                 for cut in 0..=stream.len() {
                     let (start, end) = stream.split_at(cut);
                     assert_eq!(
-                        meter(format, hides_usage, [start, end]),
+                        meter(format, *hides_usage, [start, end]),
                         whole,
                         "{case} at {cut}"
                     );
                 }
-                let bytes = meter(format, hides_usage, stream.chunks(1));
+                let bytes = meter(format, *hides_usage, stream.chunks(1));
                 assert_eq!(bytes, whole, "{case} byte by byte");
             }
         }
