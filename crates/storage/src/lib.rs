@@ -12,11 +12,13 @@
 //! `tests/it/conformance`, which runs every public function on both engines.
 #![warn(missing_docs)]
 
+mod backup;
 mod error;
 mod fold;
 mod group_id;
 mod lock;
 mod page;
+mod reseal;
 mod search;
 mod sql;
 mod store;
@@ -29,6 +31,7 @@ pub mod copies;
 pub mod groups;
 pub mod idempotency;
 pub mod management_keys;
+pub mod mcp;
 pub mod model_configs;
 pub mod prices;
 pub mod profiles;

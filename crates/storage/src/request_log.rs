@@ -15,6 +15,9 @@ use crate::page::PageRequest;
 use crate::sql::{Query, Row, corrupt, query};
 use crate::tx::{Db, Tx};
 
+/// Microseconds in an hour.
+const HOUR: i64 = 3_600_000_000;
+
 /// Which requests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogFilter {
@@ -63,7 +66,7 @@ pub async fn find(db: impl Into<Db<'_>>, id: RequestId) -> Result<Option<LoggedR
         .transpose()
 }
 
-/// The requests that `filter` lets through, newest first. How many there are in all is [`stats::count`]'s to say.
+/// The requests that `filter` lets through, newest first. How many there are in all is [`count`]'s to say.
 pub async fn list(
     db: impl Into<Db<'_>>,
     filter: &LogFilter,
@@ -74,6 +77,58 @@ pub async fn list(
     rows.push(" order by at desc, request_id desc");
     rows.push_page(page);
     db.into().rows(rows).await?.iter().map(read).collect()
+}
+
+/// How many requests `filter` lets through. Whole hours are read from the hourly sums and only what is left at either
+/// end from the log, so that a long log is not counted.
+pub async fn count(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<u64> {
+    let mut db = db.into();
+    // Rows that were forgotten are still in the sums.
+    let oldest = db
+        .row(query("select at from request_log order by at limit 1"))
+        .await?;
+    let Some(oldest) = oldest else {
+        return Ok(0);
+    };
+    let oldest = oldest.instant("at")?;
+    let from = filter.from.map_or(oldest, |from| from.max(oldest));
+    let to = filter.to.unwrap_or(Timestamp::MAX);
+    let first_hour = Timestamp::from_micros(from.as_micros().saturating_add(HOUR - 1))
+        .as_micros()
+        .div_euclid(HOUR)
+        .saturating_mul(HOUR);
+    let last_hour = to.as_micros().div_euclid(HOUR).saturating_mul(HOUR);
+    if first_hour >= last_hour {
+        return count_rows(&mut db, filter, from, to).await;
+    }
+    let (first_hour, last_hour) = (
+        Timestamp::from_micros(first_hour),
+        Timestamp::from_micros(last_hour),
+    );
+    let mut whole = query(
+        "select cast(coalesce(sum(requests), 0) as bigint) as amount from usage_hourly where hour >= ",
+    );
+    whole.push_value(first_hour);
+    whole.push(" and hour < ");
+    whole.push_value(last_hour);
+    push_dimensions(&mut whole, filter);
+    Ok(db.count(whole).await?
+        + count_rows(&mut db, filter, from, first_hour).await?
+        + count_rows(&mut db, filter, last_hour, to).await?)
+}
+
+async fn count_rows(
+    db: &mut Db<'_>,
+    filter: &LogFilter,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<u64> {
+    let mut rows = query("select count(*) as amount from request_log where at >= ");
+    rows.push_value(from);
+    rows.push(" and at < ");
+    rows.push_value(to);
+    push_dimensions(&mut rows, filter);
+    db.count(rows).await
 }
 
 /// Requests that were charged in doubt and are not corrected, oldest first.

@@ -15,13 +15,13 @@ use crate::postgres::Server;
 #[derive(Debug)]
 pub struct TestDb {
     url: String,
-    place: Place,
+    _place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
     Directory { _directory: TempDir },
-    Database { database: Database },
+    Database { _database: Database },
 }
 
 /// A database on the shared server.
@@ -38,7 +38,7 @@ impl TestDb {
         let path = directory.path().join("tollgate.db");
         Self {
             url: format!("sqlite:{}", path.display()),
-            place: Place::Directory {
+            _place: Place::Directory {
                 _directory: directory,
             },
         }
@@ -53,8 +53,8 @@ impl TestDb {
         server.run_sql(&format!("create database {name}"));
         Self {
             url: server.url_of(&name),
-            place: Place::Database {
-                database: Database { server, name },
+            _place: Place::Database {
+                _database: Database { server, name },
             },
         }
     }
@@ -62,20 +62,6 @@ impl TestDb {
     /// Its address, as the server's configuration takes it.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// Ends every session of a PostgreSQL database but none of another test's, as an administrator would.
-    ///
-    /// # Panics
-    /// On SQLite, which has no sessions.
-    pub fn end_other_sessions(&self) {
-        let Place::Database { database } = &self.place else {
-            unreachable!("SQLite has no sessions");
-        };
-        let name = &database.name;
-        database.server.run_sql(&format!(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
-        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tollgate_domain::{Timestamp, Usd};
 
-use super::{LogFilter, push_dimensions};
+use super::{HOUR, LogFilter, push_dimensions};
 use crate::error::Result;
 use crate::sql::{Query, Row, query};
 use crate::tx::Db;
@@ -79,11 +79,6 @@ pub async fn total(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<UsageSum
     row.map_or_else(|| Ok(UsageSums::default()), |row| read(&row))
 }
 
-/// How many requests there are in the hours that `filter` touches, refused ones included.
-pub async fn count(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<u64> {
-    total(db, filter).await.map(|sums| sums.requests)
-}
-
 /// The sums in the hours that `filter` touches, split by `by`, at most `limit`: hours in their order, everything else
 /// by cost, dearest first.
 pub async fn grouped(
@@ -113,7 +108,6 @@ pub async fn grouped(
 }
 
 fn push_filter(query: &mut Query, filter: &LogFilter) {
-    const HOUR: i64 = 3_600_000_000;
     if let Some(from) = filter.from {
         query.push(" and hour > ");
         query.push_value(Timestamp::from_micros(

@@ -1,4 +1,17 @@
-//! One file for each module of the crate.
+//! One file for each part of the crate.
 
+mod accounting;
+mod audit;
+mod concurrency;
+mod copies;
+mod groups;
 mod installation;
+mod keys;
+mod mcp;
+mod model_configs;
 mod people;
+mod profiles;
+mod providers;
+mod request_log;
+mod secrets;
+mod snapshots;

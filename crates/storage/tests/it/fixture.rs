@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tollgate_domain::access::profile::{ProfileContent, ProviderConfig, UserCopy};
 use tollgate_domain::ids::{
     BudgetId, CopyId, ProfileId, ProviderConfigId, RateLimitId, UserId, VirtualKeyId,
@@ -37,6 +40,30 @@ impl Fixture {
     async fn on(db: TestDb) -> Self {
         let store = connect(db.url(), 7).await.unwrap();
         Self { store, db }
+    }
+}
+
+impl Fixture {
+    /// What a statement returns, as text, past the store: as somebody with access to the database could run it.
+    pub(crate) async fn read_text(&self, statement: &'static str) -> String {
+        let url = self.db.url();
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let options = SqliteConnectOptions::new().filename(path);
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            let row: Option<(String,)> = sqlx::query_as(statement)
+                .fetch_optional(&mut connection)
+                .await
+                .unwrap();
+            connection.close().await.unwrap();
+            return row.unwrap_or_default().0;
+        }
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        let row: Option<(String,)> = sqlx::query_as(statement)
+            .fetch_optional(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        row.unwrap_or_default().0
     }
 }
 
@@ -220,3 +247,109 @@ macro_rules! in_tx {
     }};
 }
 pub(crate) use in_tx;
+
+/// Making what the fold is given.
+pub(crate) mod journal {
+    use tollgate_domain::access::Endpoint;
+    use tollgate_domain::accounting::{
+        CounterAmount, Ending, FoldBatch, HoldFacts, JournalPosition, LogEntry, OpenHold, Outcome,
+    };
+    use tollgate_domain::ids::{ProfileId, RequestId};
+    use tollgate_domain::limits::{MeterKind, ResetDuration, Window, WindowKey};
+    use tollgate_domain::usage::{ServiceTier, TokenUsage};
+
+    use super::{Usd, at, key_id, user_id, uuid};
+
+    pub(crate) fn request(number: u128) -> RequestId {
+        RequestId::from_uuid(uuid(number))
+    }
+
+    pub(crate) const fn position(offset: u64) -> JournalPosition {
+        JournalPosition { segment: 1, offset }
+    }
+
+    /// A piece of journal 77 with nothing in it.
+    pub(crate) fn batch(from: u64, to: u64) -> FoldBatch {
+        FoldBatch {
+            journal: uuid(77),
+            from: position(from),
+            to: position(to),
+            last_instant: at(i64::try_from(to).unwrap()),
+            counters: Vec::new(),
+            log: Vec::new(),
+            resolved: Vec::new(),
+            opened: Vec::new(),
+            closed: Vec::new(),
+            in_doubt: Vec::new(),
+        }
+    }
+
+    /// `amount` on a counter of line `line`, in a window from the tests' noon that lasts `seconds`.
+    pub(crate) fn amount(line: u128, seconds: i64, amount: i64) -> CounterAmount {
+        let window = Window {
+            key: WindowKey(at(0).as_micros()),
+            start: at(0),
+            end: at(seconds),
+        };
+        CounterAmount::new(
+            uuid(line),
+            MeterKind::Money,
+            ResetDuration::Hour,
+            window,
+            amount,
+        )
+    }
+
+    pub(crate) fn facts(number: u128) -> HoldFacts {
+        HoldFacts {
+            request: request(number),
+            at: at(i64::try_from(number).unwrap()),
+            key: key_id(1),
+            user: Some(user_id(1)),
+            copy: None,
+            profile: Some(ProfileId(4)),
+            profile_version: Some(2),
+            provider: "openai".parse().unwrap(),
+            model: "gpt-4o".to_owned(),
+            endpoint: Endpoint::ChatCompletions,
+            is_stream: true,
+            is_bound: false,
+            reserved_cost: Usd::from_nanos(90),
+            reserved_tokens: 40,
+        }
+    }
+
+    pub(crate) fn hold(number: u128, holds: Vec<CounterAmount>) -> OpenHold {
+        OpenHold {
+            facts: facts(number),
+            holds,
+        }
+    }
+
+    pub(crate) fn ended(number: u128, outcome: Outcome, cost: i64) -> LogEntry {
+        LogEntry {
+            facts: facts(number),
+            ending: Ending {
+                at: at(i64::try_from(number).unwrap() + 1),
+                outcome,
+                status: 200,
+                error_code: None,
+                usage: TokenUsage {
+                    input: 1,
+                    cache_read: 2,
+                    cache_write_5m: 3,
+                    cache_write_1h: 4,
+                    audio_input: 5,
+                    output: 6,
+                    reasoning: 7,
+                    audio_output: 8,
+                    tier: ServiceTier::Flex,
+                },
+                cost: Usd::from_nanos(cost),
+                duration_micros: 1_000,
+                first_byte_micros: Some(400),
+                attempts: 1,
+            },
+        }
+    }
+}

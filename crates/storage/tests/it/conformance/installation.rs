@@ -80,7 +80,12 @@ async fn addresses_of_other_databases_are_refused_without_their_password() {
 async fn losing_the_session_that_holds_the_lock_is_seen() {
     let fixture = Fixture::postgres().await;
     let mut lock = fixture.store.lock().await.unwrap();
-    fixture.db.end_other_sessions();
+    fixture
+        .read_text(
+            "select cast(pg_terminate_backend(pid) as text) from pg_locks where locktype = 'advisory' and granted
+             and database = (select oid from pg_database where datname = current_database())",
+        )
+        .await;
     assert!(lock.check().await.is_err());
 }
 

@@ -1,0 +1,185 @@
+//! Named groups of MCP tools, which profiles grant as a whole.
+
+use serde::{Deserialize, Serialize};
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::{McpClientId, ToolGroupId};
+
+use crate::error::Result;
+use crate::page::{Page, PageRequest};
+use crate::search;
+use crate::sql::{Row, query, to_json};
+use crate::tx::{Db, Tx};
+
+const KIND: &str = "mcp_tool_groups";
+
+/// Tools of one client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientTools {
+    /// The client that has them.
+    pub mcp_client_id: McpClientId,
+    /// Their names.
+    pub tool_names: Vec<String>,
+}
+
+/// A group of tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolGroup {
+    /// Its id.
+    pub id: ToolGroupId,
+    /// Unique without regard to case.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// The tools.
+    pub tools: Vec<ClientTools>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+const SELECT: &str =
+    "select id, name, description, tools, created_at, updated_at from mcp_tool_groups where true";
+
+/// Stores a group.
+///
+/// # Errors
+/// [`Constraint::ToolGroupName`](crate::Constraint::ToolGroupName) when the name is taken.
+pub async fn create(
+    tx: &mut Tx,
+    name: &str,
+    description: Option<&str>,
+    tools: &[ClientTools],
+    now: Timestamp,
+) -> Result<ToolGroup> {
+    let text = search::text(&[name]);
+    let id = tx
+        .returned_id(
+            query(
+                "insert into mcp_tool_groups
+                     (name, name_key, description, tools, search_text, created_at, updated_at)
+                 values ($1, $2, $3, $4, $5, $6, $6) returning id",
+            )
+            .bind(name)
+            .bind(name.to_lowercase())
+            .bind(description)
+            .bind(to_json("tools", &tools)?)
+            .bind(text.as_str())
+            .bind(now),
+        )
+        .await
+        .map(ToolGroupId)?;
+    search::index(tx, KIND, &id.to_string(), &text).await?;
+    Ok(ToolGroup {
+        id,
+        name: name.to_owned(),
+        description: description.map(str::to_owned),
+        tools: tools.to_vec(),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// The group with this id.
+pub async fn find(db: impl Into<Db<'_>>, id: ToolGroupId) -> Result<Option<ToolGroup>> {
+    let mut statement = query(SELECT);
+    statement.push(" and id = ");
+    statement.push_value(id.0);
+    db.into()
+        .row(statement)
+        .await?
+        .map(|row| read(&row))
+        .transpose()
+}
+
+/// The groups, oldest first; `wanted` is a part of the name.
+pub async fn list(
+    db: impl Into<Db<'_>>,
+    wanted: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<ToolGroup>> {
+    let mut db = db.into();
+    let search = search::plan(&mut db, KIND, wanted).await?;
+    let mut count = query("select count(*) as amount from mcp_tool_groups where true");
+    let mut rows = query(SELECT);
+    if let Some(search) = &search {
+        search.push_for_integers(&mut count);
+        search.push_for_integers(&mut rows);
+    }
+    rows.push(" order by id");
+    rows.push_page(page);
+    let total = db.count(count).await?;
+    let items = db
+        .rows(rows)
+        .await?
+        .iter()
+        .map(read)
+        .collect::<Result<_>>()?;
+    Ok(Page { items, total })
+}
+
+/// Those of `ids` that do not exist. Callers ask for a bounded number.
+pub async fn missing(db: impl Into<Db<'_>>, ids: &[ToolGroupId]) -> Result<Vec<ToolGroupId>> {
+    let mut statement = query("select id from mcp_tool_groups where id in ");
+    statement.push_list(ids.iter().map(|id| id.0));
+    let found: Vec<i64> = db
+        .into()
+        .rows(statement)
+        .await?
+        .iter()
+        .map(|row| row.get("id"))
+        .collect::<Result<_>>()?;
+    Ok(ids
+        .iter()
+        .copied()
+        .filter(|id| !found.contains(&id.0))
+        .collect())
+}
+
+/// Stores a changed group, as of `group.updated_at`. False when there is no such group.
+///
+/// # Errors
+/// As [`create`].
+pub async fn update(tx: &mut Tx, group: &ToolGroup) -> Result<bool> {
+    let text = search::text(&[&group.name]);
+    let changed = tx
+        .execute(
+            query(
+                "update mcp_tool_groups set name = $2, name_key = $3, description = $4, tools = $5,
+                     search_text = $6, updated_at = $7
+                 where id = $1",
+            )
+            .bind(group.id.0)
+            .bind(group.name.as_str())
+            .bind(group.name.to_lowercase())
+            .bind(group.description.as_deref())
+            .bind(to_json("tools", &group.tools)?)
+            .bind(text.as_str())
+            .bind(group.updated_at),
+        )
+        .await?
+        > 0;
+    if changed {
+        search::index(tx, KIND, &group.id.to_string(), &text).await?;
+    }
+    Ok(changed)
+}
+
+/// Deletes a group. False when there is no such group.
+pub async fn delete(tx: &mut Tx, id: ToolGroupId) -> Result<bool> {
+    search::remove(tx, KIND, &id.to_string()).await?;
+    tx.execute(query("delete from mcp_tool_groups where id = $1").bind(id.0))
+        .await
+        .map(|rows| rows > 0)
+}
+
+fn read(row: &Row) -> Result<ToolGroup> {
+    Ok(ToolGroup {
+        id: ToolGroupId(row.get("id")?),
+        name: row.get("name")?,
+        description: row.get("description")?,
+        tools: row.json("tools")?,
+        created_at: row.instant("created_at")?,
+        updated_at: row.instant("updated_at")?,
+    })
+}
