@@ -16,6 +16,8 @@ mod learned;
 mod metrics;
 mod models;
 mod numbers;
+#[cfg(test)]
+mod tests;
 
 pub use admission::{Admission, Answer, Settled};
 pub use credentials::{Caller, Credentials, MANAGEMENT_KEY_PREFIX, VIRTUAL_KEY_PREFIX};

@@ -1,0 +1,8 @@
+//! Tests of the gate as a whole, over a real ledger in a temporary directory.
+
+mod admission;
+mod credentials;
+mod explain;
+mod kit;
+mod learned;
+mod models;
