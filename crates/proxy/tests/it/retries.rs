@@ -1,6 +1,5 @@
 //! Further attempts, and when there are none.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +85,6 @@ async fn the_next_credential_is_tried_when_one_is_refused() {
         .provider(|provider| {
             let second = ProviderKey {
                 weight: 0.5,
-                aliases: BTreeMap::from([("small".to_owned(), "other-name".to_owned())]),
                 ..provider_key("second")
             };
             provider.keys.push(Arc::new(second));
@@ -100,12 +98,15 @@ async fn the_next_credential_is_tried_when_one_is_refused() {
         }
     }));
     assert_eq!(world.chat(&question()).await.status, 200);
-    let models: Vec<_> = mock
+    let credentials: Vec<_> = mock
         .exchanges()
         .iter()
-        .map(|exchange| exchange.request.model())
+        .map(|exchange| exchange.request.header("authorization").to_owned())
         .collect();
-    assert_eq!(models, ["small", "other-name"]);
+    assert_eq!(
+        credentials,
+        ["Bearer sk-upstream-mock", "Bearer sk-upstream-second"]
+    );
     assert_eq!(world.count(MeterKind::Requests).used, 1);
 }
 
