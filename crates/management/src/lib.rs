@@ -46,5 +46,5 @@ pub use secrets::{
     VIRTUAL_KEY_PREFIX, describe_secret, hash_secret,
 };
 pub use state::{
-    BoxFuture, ExplainQuery, ManagementParts, ManagementState, Policy, PublishError, Publisher,
+    BoxFuture, ManagementParts, ManagementState, Policy, PublishError, Publisher,
 };

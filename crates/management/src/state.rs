@@ -5,11 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
-use tollgate_domain::access::Plan;
-use tollgate_domain::ids::{UserId, VirtualKeyId};
+use tollgate_domain::access::Explain;
 use tollgate_domain::live::LiveCounters;
 use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
-use tollgate_domain::{Clock, IdSource, Timestamp};
+use tollgate_domain::{Clock, IdSource};
 use tollgate_storage::Store;
 
 use crate::secrets::{EnvironmentNames, SecretSource};
@@ -31,32 +30,10 @@ pub trait Publisher: Send + Sync {
     fn publish(&self, changes: Vec<SnapshotChange>) -> BoxFuture<'_, Result<(), PublishError>>;
 }
 
-/// A question to the policy: what would the data plane do now?
-#[derive(Debug, Clone)]
-pub struct ExplainQuery {
-    /// The key that would be used, or
-    pub virtual_key: Option<VirtualKeyId>,
-    /// the user that would ask with any key.
-    pub user: Option<UserId>,
-    /// `provider/model` or a bare model name.
-    pub model: Option<String>,
-    /// The kind of work, as [`tollgate_domain::access::Endpoint::as_str`] writes it.
-    pub endpoint: tollgate_domain::access::Endpoint,
-    /// Tokens of input, when known.
-    pub input_tokens: Option<u64>,
-    /// The output limit that the request would name.
-    pub max_output_tokens: Option<u64>,
-    /// The instant to decide for.
-    pub at: Timestamp,
-}
-
-/// Reads the policy that is in force.
-pub trait Policy: Send + Sync {
+/// Reads the policy that is in force, and answers what it would decide.
+pub trait Policy: Explain {
     /// The snapshot that the data plane decides by.
     fn snapshot(&self) -> Arc<Snapshot>;
-
-    /// The plan that the data plane would make. `None` when the key or user does not exist.
-    fn explain(&self, query: &ExplainQuery) -> Option<Plan>;
 }
 
 /// Everything that the operations use. Cheap to clone.
