@@ -1,0 +1,146 @@
+//! Brings the journal into the database: counters, request log, open holds and the position, a batch a transaction.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+use tollgate_domain::accounting::{FoldBatch, JournalPosition};
+use tollgate_ledger::Ledger;
+use tollgate_storage::Store;
+
+use crate::config::Fold;
+
+/// Pause after the first failure; doubles with each.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+
+/// How often the last round is tried when the database does not take it. The next start continues from the journal.
+const LAST_ROUND_TRIES: u32 = 3;
+
+/// What others may know of the fold.
+#[derive(Debug, Default)]
+pub(crate) struct FoldStatus {
+    /// 1 after a try that failed, until one succeeds.
+    failing: Gauge,
+    requests: Counter,
+}
+
+impl FoldStatus {
+    /// Counts from zero, in `registry`.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let status = Self::default();
+        let registry = registry.sub_registry_with_prefix("tollgate_fold");
+        registry.register(
+            "failing",
+            "1 while the database does not take the journal, else 0",
+            status.failing.clone(),
+        );
+        registry.register(
+            "requests",
+            "Rows of the request log that were written from the journal",
+            status.requests.clone(),
+        );
+        status
+    }
+
+    /// Whether the last try failed: the database is down, or does not take what it is given.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.get() != 0
+    }
+}
+
+/// The worker.
+pub(crate) struct FoldWorker {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) store: Store,
+    pub(crate) settings: Fold,
+    pub(crate) status: Arc<FoldStatus>,
+    /// How far the database is.
+    pub(crate) position: JournalPosition,
+}
+
+impl FoldWorker {
+    /// Folds until `stop`, then once more everything that is left.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut backoff = FIRST_BACKOFF;
+        while !stop.is_cancelled() {
+            let pause = match self.fold_all().await {
+                Ok(()) => {
+                    self.succeeded();
+                    backoff = FIRST_BACKOFF;
+                    self.settings.interval.0
+                }
+                Err(error) => {
+                    self.failed(&error);
+                    let pause = backoff;
+                    backoff = (backoff * 2).min(self.settings.max_backoff.0);
+                    pause
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        for _ in 0..LAST_ROUND_TRIES {
+            match self.fold_all().await {
+                Ok(()) => {
+                    tracing::info!("everything is in the database");
+                    return;
+                }
+                Err(error) => self.failed(&error),
+            }
+            tokio::time::sleep(FIRST_BACKOFF).await;
+        }
+        tracing::warn!(
+            "the database did not take the last records; the next start continues from the journal"
+        );
+    }
+
+    /// Folds until nothing is left.
+    async fn fold_all(&mut self) -> anyhow::Result<()> {
+        while let Some(batch) = self.read().await? {
+            let requests = u64::try_from(batch.log.len()).unwrap_or(u64::MAX);
+            self.store
+                .fold(&batch)
+                .await
+                .context("write a piece of the journal to the database")?;
+            self.position = batch.to;
+            self.ledger.folded(batch.to);
+            self.status.requests.inc_by(requests);
+        }
+        Ok(())
+    }
+
+    async fn read(&self) -> anyhow::Result<Option<FoldBatch>> {
+        let ledger = self.ledger.clone();
+        let (from, limit) = (self.position, self.settings.batch_records);
+        // It waits for the disk.
+        tokio::task::spawn_blocking(move || ledger.read_batch(from, limit))
+            .await
+            .context("read the journal")?
+            .context("read the journal")
+    }
+
+    fn succeeded(&self) {
+        if self.status.failing.set(0) != 0 {
+            tracing::info!("the database takes the journal again");
+        }
+    }
+
+    /// Logs a failure once, not at each try.
+    fn failed(&self, error: &anyhow::Error) {
+        let error = format!("{error:#}");
+        if self.status.failing.set(1) != 0 {
+            tracing::debug!(error, "the journal is still not in the database");
+        } else {
+            tracing::error!(
+                error,
+                "the journal does not get into the database; requests go on, and it is tried again"
+            );
+        }
+    }
+}
