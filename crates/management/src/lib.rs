@@ -45,6 +45,4 @@ pub use secrets::{
     EnvironmentNames, MANAGEMENT_KEY_PREFIX, NewSecret, NoRandomness, SecretSource, SystemSecrets,
     VIRTUAL_KEY_PREFIX, describe_secret, hash_secret,
 };
-pub use state::{
-    BoxFuture, ManagementParts, ManagementState, Policy, PublishError, Publisher,
-};
+pub use state::{BoxFuture, ManagementParts, ManagementState, Policy, PublishError, Publisher};
