@@ -28,6 +28,16 @@ pub(crate) enum Command {
     /// Management keys
     #[command(subcommand)]
     ApiKeys(ApiKeysCommand),
+    /// The key that encrypts secrets at rest
+    #[command(subcommand)]
+    MasterKey(MasterKeyCommand),
+    /// The accounting journal in the data directory
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Copy database and journal, which belong together, into a directory
+    Backup(BackupArgs),
+    /// Bring a backup back into an empty data directory and database
+    Restore(RestoreArgs),
     /// Print the description of the management API
     Openapi,
     /// Ask a running server on this host whether it is ready; exit code 0 = yes
@@ -85,6 +95,47 @@ pub(crate) struct ApiKeyArgs {
     /// For people
     #[arg(long, default_value = "recovery")]
     pub(crate) name: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum MasterKeyCommand {
+    /// Encrypt every secret again under a new key; the server must be stopped
+    Rotate(RotateArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct RotateArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// File with the new key; needed when the key is configured, else a new one is made in the data directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_key_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum JournalCommand {
+    /// Read the whole journal and report its state
+    Verify(Common),
+    /// Make damaged pieces harmless, keeping copies of the damaged segments; the server must be stopped
+    Repair(Common),
+}
+
+#[derive(Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Directory to make; it must not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreArgs {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Directory that `tollgate backup` made
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: PathBuf,
 }
 
 #[derive(Subcommand)]

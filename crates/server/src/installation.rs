@@ -3,7 +3,7 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tollgate_domain::clock::{SystemClock, SystemIds};
 use tollgate_domain::{Clock, IdSource};
 use tollgate_management::{EnvironmentNames, SecretSource, SystemSecrets};
-use tollgate_storage::{StorageError, Store};
+use tollgate_storage::{StorageError, Store, Vault};
 
 use crate::bootstrap::Founding;
 use crate::config::{Config, Environment};
@@ -35,6 +35,11 @@ impl Installation {
     pub(crate) async fn open(config: &Config) -> Result<Self, Failure> {
         make_data_dir(&config.data_dir)?;
         let vault = Arc::new(master_key::open_vault(config)?);
+        Self::open_with(config, vault).await
+    }
+
+    /// The same with this vault.
+    pub(crate) async fn open_with(config: &Config, vault: Arc<Vault>) -> Result<Self, Failure> {
         let clock = Arc::new(SystemClock);
         let store = Store::connect(&database_url(config), vault, clock.now())
             .await
@@ -86,16 +91,19 @@ impl Installation {
 pub(crate) fn database_url(config: &Config) -> String {
     match &config.database.url {
         Some(url) => url.expose().to_owned(),
-        None => format!("sqlite:{}", sqlite_file(&config.data_dir).display()),
+        None => format!("sqlite:{}", config.data_dir.join("tollgate.db").display()),
     }
 }
 
-fn sqlite_file(data_dir: &Path) -> std::path::PathBuf {
-    data_dir.join("tollgate.db")
+/// The database's file, when it is SQLite.
+pub(crate) fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    let url = database_url(config);
+    let path = url.strip_prefix("sqlite:")?;
+    Some(path.strip_prefix("//").unwrap_or(path).into())
 }
 
 /// Only its owner may look into it.
-fn make_data_dir(path: &Path) -> Result<(), Failure> {
+pub(crate) fn make_data_dir(path: &Path) -> Result<(), Failure> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -8,6 +8,7 @@
 
 pub mod config;
 
+mod backup;
 mod bootstrap;
 mod cli;
 mod commands;

@@ -5,40 +5,85 @@ use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use tollgate_storage::Vault;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::sqlite_file;
 
 /// The file's name in the data directory.
 const FILE_NAME: &str = "master.key";
 
-/// Where the key file of this data directory is.
-pub(crate) fn file_in(data_dir: &Path) -> PathBuf {
-    data_dir.join(FILE_NAME)
+/// Where the master key comes from. Has no `Debug`, since it holds the key.
+pub(crate) enum KeySource {
+    /// The configuration.
+    Configured(Zeroizing<String>),
+    /// The key file.
+    File {
+        path: PathBuf,
+        text: Zeroizing<String>,
+    },
 }
 
-/// The vault of this installation. Without a configured key a key file is used, and made when there is none.
-pub(crate) fn open_vault(config: &Config) -> Result<Vault, Failure> {
-    if let Some(key) = &config.master_key {
-        return vault_of(key.expose())
-            .context("`master_key`")
-            .map_err(Failure::Config);
+impl KeySource {
+    /// The key as it is written.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Configured(text) | Self::File { text, .. } => text,
+        }
     }
-    let path = file_in(&config.data_dir);
+}
+
+/// The vault of this installation.
+pub(crate) fn open_vault(config: &Config) -> Result<Vault, Failure> {
+    let source = find(config)?;
+    if let KeySource::File { path, .. } = &source
+        && next_file(path).exists()
+    {
+        return Err(Failure::Config(anyhow!(
+            "a rotation of the master key was interrupted; finish it with `tollgate master-key rotate`"
+        )));
+    }
+    let open = || -> anyhow::Result<Vault> {
+        let key = Vault::parse_master_key(source.text())?;
+        Ok(Vault::new(key.as_slice())?)
+    };
+    open()
+        .with_context(|| match &source {
+            KeySource::Configured(_) => "`master_key`".to_owned(),
+            KeySource::File { path, .. } => format!("key file `{}`", path.display()),
+        })
+        .map_err(Failure::Config)
+}
+
+/// The master key. Without a configured one the key file is used, and made when there is none.
+pub(crate) fn find(config: &Config) -> Result<KeySource, Failure> {
+    if let Some(key) = &config.master_key {
+        let text = Zeroizing::new(key.expose().to_owned());
+        return Ok(KeySource::Configured(text));
+    }
+    let path = config.data_dir.join(FILE_NAME);
     match fs::metadata(&path) {
         Ok(metadata) => {
             let mode = metadata.permissions().mode() & 0o777;
             if mode & 0o077 != 0 {
-                return Err(Failure::Config(anyhow::anyhow!(
+                return Err(Failure::Config(anyhow!(
                     "others may read the key file `{}` (mode {mode:o}); run `chmod 600` on it",
                     path.display()
                 )));
             }
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // A new key would not open what is there, and would hide that the old one is missing.
+            if let Some(database) = sqlite_file(config).filter(|database| database.exists()) {
+                return Err(Failure::Config(anyhow!(
+                    "the database `{}` is there and its key file `{}` is not; put the key file back, or configure the key",
+                    database.display(),
+                    path.display()
+                )));
+            }
             let key = Vault::generate_master_key().context("make a master key")?;
             write_new(&path, &key)?;
             tracing::warn!(
@@ -47,15 +92,19 @@ pub(crate) fn open_vault(config: &Config) -> Result<Vault, Failure> {
             );
         }
         Err(error) => {
-            return Err(Failure::Other(
-                anyhow::Error::new(error).context(format!("look at `{}`", path.display())),
-            ));
+            let error = anyhow::Error::new(error);
+            return Err(error
+                .context(format!("look at `{}`", path.display()))
+                .into());
         }
     }
-    let key = read(&path)?;
-    vault_of(&key)
-        .with_context(|| format!("key file `{}`", path.display()))
-        .map_err(Failure::Config)
+    let text = read(&path)?;
+    Ok(KeySource::File { path, text })
+}
+
+/// Where the next key waits until everything is sealed with it.
+pub(crate) fn next_file(path: &Path) -> PathBuf {
+    path.with_extension("key.next")
 }
 
 /// Reads a key file.
@@ -77,9 +126,4 @@ pub(crate) fn write_new(path: &Path, key: &str) -> anyhow::Result<()> {
         file.sync_all()
     };
     write().with_context(|| format!("write the key file `{}`", path.display()))
-}
-
-fn vault_of(text: &str) -> anyhow::Result<Vault> {
-    let key = Vault::parse_master_key(text)?;
-    Ok(Vault::new(key.as_slice())?)
 }

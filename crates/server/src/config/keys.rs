@@ -92,14 +92,12 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 
 /// The setting whose path is most like `wrong`.
 pub(super) fn nearest_path(wrong: &str) -> &'static str {
+    let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let wrong_leaf = leaf(wrong);
     let likeness = |key: &&Key| {
-        // A key in the wrong section is as likely as a misspelt one.
-        let leaf = |path: &str| {
-            path.rsplit('.').next().map_or(0.0, |own| {
-                strsim::jaro_winkler(own, wrong.rsplit('.').next().unwrap_or(wrong))
-            })
-        };
-        strsim::jaro_winkler(key.path, wrong).max(leaf(key.path))
+        let whole = strsim::jaro_winkler(key.path, wrong);
+        // A key in the wrong section is as likely as a misspelt one; of two equal ones the better place wins.
+        whole.max(strsim::jaro_winkler(&leaf(key.path), &wrong_leaf)) + whole / 100.0
     };
     KEYS.iter()
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
@@ -145,7 +143,9 @@ mod tests {
         };
         let table: toml::Table = text.parse().unwrap();
         let message = Config::deserialize(table).unwrap_err().to_string();
-        message
+        // The second line names the section again.
+        let names = message.lines().next().unwrap();
+        names
             .split('`')
             .skip(3)
             .step_by(2)
