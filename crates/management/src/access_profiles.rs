@@ -19,7 +19,7 @@ mod update;
 pub(crate) mod user_copies;
 mod user_keys;
 mod versions;
-mod view;
+pub(crate) mod view;
 
 use std::collections::HashSet;
 
@@ -84,7 +84,10 @@ async fn known_mcp(_tx: &mut Tx, body: &UpdateAccessProfile) -> Answer<KnownMcp>
 }
 
 /// Gives ids to provider configs that have none yet.
-async fn number_provider_configs(tx: &mut Tx, content: &mut ProfileContent) -> Answer<()> {
+pub(crate) async fn number_provider_configs(
+    tx: &mut Tx,
+    content: &mut ProfileContent,
+) -> Answer<()> {
     let configs = &mut content.provider_configs;
     let is_new = |config: &tollgate_domain::access::profile::ProviderConfig| config.id.0 == 0;
     let count = configs.iter().filter(|config| is_new(config)).count();

@@ -5,7 +5,7 @@ mod path;
 mod precondition;
 mod query;
 
-pub(crate) use json::Json;
+pub(crate) use json::{Json, OptionalJson};
 pub(crate) use path::{Path, VersionNumber};
 pub(crate) use precondition::{IfMatch, etag};
 pub(crate) use query::{Page, Query};

@@ -21,6 +21,7 @@ mod door;
 mod edge;
 mod extract;
 mod limits;
+mod mcp;
 mod meters;
 mod openapi;
 mod prices;
@@ -33,6 +34,7 @@ mod router;
 mod secrets;
 mod state;
 mod users;
+mod virtual_keys;
 
 #[cfg(test)]
 mod test_app;

@@ -9,6 +9,4 @@ mod view;
 pub(crate) use input::{BudgetInput, RateLimitInput, check_budgets, check_rate_limit};
 pub(crate) use merge::{merge_budgets, merge_rate_limit};
 pub(crate) use usage::{Readings, no_usage};
-pub(crate) use view::{
-    BudgetView, Override, RateLimitView, money, write_money, write_optional_money,
-};
+pub(crate) use view::{BudgetView, Override, RateLimitView, money};

@@ -99,6 +99,7 @@ pub(crate) struct ModelBudgetView {
 pub(crate) fn check_provider_configs(
     configs: &[ProviderConfigInput],
     pointer: &str,
+    name_field: &str,
     problems: &mut Problems,
 ) {
     let mut seen = HashSet::new();
@@ -106,7 +107,7 @@ pub(crate) fn check_provider_configs(
         let here = format!("{pointer}/{index}");
         if !seen.insert(&config.provider_name) {
             problems.invalid(
-                format!("{here}/provider_name"),
+                format!("{here}/{name_field}"),
                 format!("the provider `{}` appears twice", config.provider_name),
             );
         }

@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::state::ManagementState;
 use crate::{
     access_profiles, api_keys, door, edge, openapi, prices, providers, quota, roles, users,
+    virtual_keys,
 };
 
 /// What the description groups operations by.
@@ -45,7 +46,8 @@ fn operations() -> Operations {
     Operations {
         governance: access_profiles::operations()
             .merge(users::operations())
-            .merge(roles::operations()),
+            .merge(roles::operations())
+            .merge(virtual_keys::operations()),
         api: api_keys::operations()
             .merge(providers::operations())
             .merge(prices::operations()),

@@ -50,12 +50,15 @@ pub(crate) struct TestAnswer {
 pub(crate) struct TestCounters {
     pub(crate) count: Mutex<Count>,
     pub(crate) reset: Mutex<Vec<MeterId>>,
+    pub(crate) adjusted: Mutex<Vec<i64>>,
 }
 
 /// Publishes as the server does: by reading what changed.
 pub(crate) struct TestPolicy {
     store: Store,
     snapshot: Mutex<Arc<Snapshot>>,
+    /// What explaining answers; nothing means that nobody like that exists.
+    pub(crate) decision: Mutex<Option<Decision>>,
 }
 
 impl LiveCounters for TestCounters {
@@ -69,9 +72,8 @@ impl LiveCounters for TestCounters {
     }
 
     fn adjust(&self, _: &Meter, delta: i64, _: Timestamp) -> Result<Count, AdjustError> {
-        let mut count = self.count.lock();
-        count.used += delta;
-        Ok(*count)
+        self.adjusted.lock().push(delta);
+        Ok(*self.count.lock())
     }
 
     fn resolve_in_doubt(&self, _: RequestId, _: Usd, _: Timestamp) -> Result<(), AdjustError> {
@@ -98,10 +100,9 @@ impl Policy for TestPolicy {
     }
 }
 
-/// No test of these operations asks.
 impl Explain for TestPolicy {
     fn explain(&self, _question: &Question<'_>) -> Result<Decision, UnknownSubject> {
-        Err(UnknownSubject)
+        self.decision.lock().clone().ok_or(UnknownSubject)
     }
 }
 
@@ -117,6 +118,7 @@ impl TestApp {
         let policy = Arc::new(TestPolicy {
             store: store.clone(),
             snapshot: Mutex::default(),
+            decision: Mutex::default(),
         });
         let state = ManagementState::new(ManagementParts {
             store: store.clone(),

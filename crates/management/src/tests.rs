@@ -4,4 +4,6 @@ mod access_profiles;
 mod description;
 mod doors;
 mod people;
+mod propagation;
 mod providers;
+mod virtual_keys;

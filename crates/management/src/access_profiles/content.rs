@@ -309,7 +309,7 @@ fn check(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Problems) 
         );
     }
     if let Some(configs) = &body.provider_configs {
-        check_provider_configs(configs, "/provider_configs", problems);
+        check_provider_configs(configs, "/provider_configs", "provider_name", problems);
     }
     if let Some(budgets) = &body.budgets {
         check_budgets(budgets, "/budgets", problems);

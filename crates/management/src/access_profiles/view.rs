@@ -125,11 +125,6 @@ impl AccessProfileView {
             updated_at: profile.updated_at,
         }
     }
-
-    /// As audit entries and versions keep it.
-    pub(crate) fn to_text(&self) -> Option<String> {
-        serde_json::to_string(self).ok()
-    }
 }
 
 pub(crate) fn view_configs(

@@ -20,15 +20,39 @@ impl<T: FromJson, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         if !is_json(&request) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "the body must be JSON; send `content-type: application/json`",
-            ));
+            return Err(not_json());
         }
         let bytes = read_bytes(request).await?;
         read_body(&bytes).map(Self)
     }
+}
+
+/// A body that may be left out.
+#[derive(Debug)]
+pub(crate) struct OptionalJson<T>(pub(crate) Option<T>);
+
+impl<T: FromJson, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return Json::from_request(request, state)
+                .await
+                .map(|Json(body)| Self(Some(body)));
+        }
+        if read_bytes(request).await?.is_empty() {
+            return Ok(Self(None));
+        }
+        Err(not_json())
+    }
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "the body must be JSON; send `content-type: application/json`",
+    )
 }
 
 /// The whole body, up to the limit.

@@ -164,12 +164,3 @@ pub(crate) fn money(amount: Usd) -> Box<RawValue> {
 pub(crate) fn write_money<S: Serializer>(amount: &Usd, serializer: S) -> Result<S::Ok, S::Error> {
     money(*amount).serialize(serializer)
 }
-
-/// The same for an amount that may be missing.
-#[expect(clippy::ref_option, reason = "the signature is serde's")]
-pub(crate) fn write_optional_money<S: Serializer>(
-    amount: &Option<Usd>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    amount.map(money).serialize(serializer)
-}

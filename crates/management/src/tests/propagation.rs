@@ -1,0 +1,392 @@
+//! Versions, propagation, roles and overrides.
+
+use serde_json::json;
+
+use crate::test_app::TestApp;
+
+const PROFILES: &str = "/api/governance/access-profiles";
+const USERS: &str = "/api/governance/users";
+const BASE: &str =
+    r#"{"name": "Base", "budgets": [{"max_limit": 10, "reset_duration": "1M"}], "tags": ["a"]}"#;
+
+struct Held {
+    app: TestApp,
+    profile: i64,
+    /// The profile's path.
+    path: String,
+    user: String,
+    /// The path of the user's profiles.
+    copies: String,
+}
+
+async fn held() -> Held {
+    let app = TestApp::new().await;
+    let profile = app.add_profile(BASE).await;
+    let user = app.add_user("ada").await;
+    let copies = format!("{USERS}/{user}/access-profiles");
+    app.post(&copies, &format!(r#"{{"access_profile_id": {profile}}}"#))
+        .await
+        .expect(201);
+    let path = format!("{PROFILES}/{profile}");
+    Held {
+        app,
+        profile,
+        path,
+        user,
+        copies,
+    }
+}
+
+#[tokio::test]
+async fn versions_can_be_read_compared_and_restored() {
+    let Held { app, path, .. } = held().await;
+    let edit = r#"{"budgets": [{"max_limit": 10.000000001, "reset_duration": "1M"}], "tags": []}"#;
+    app.put(&path, edit).await.expect(200);
+    let list = app.get(&format!("{path}/versions")).await.expect(200);
+    assert_eq!(list.body["total_count"], 2);
+    assert_eq!(list.body["versions"][0]["version"], 2, "newest first");
+    let one = app.get(&format!("{path}/versions/1")).await.expect(200);
+    assert!(one.text_at("/version/snapshot").starts_with('{'));
+    let diff = app
+        .get(&format!("{path}/versions/1/diff/2"))
+        .await
+        .expect(200);
+    let fields: Vec<_> = diff.body["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["field"].clone())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "/budgets/0/effective_max_limit",
+            "/budgets/0/max_limit",
+            "/budgets/0/remaining",
+            "/tags/0"
+        ]
+    );
+    assert!(diff.text.contains("10.000000001"));
+    let restore = format!("{path}/versions/1/restore");
+    let restored = app
+        .call_as(crate::test_app::ADMIN, http::Method::POST, &restore, None)
+        .await;
+    assert_eq!(restored.expect(200).body["access_profile"]["version"], 3);
+    let diff = app
+        .get(&format!("{path}/versions/1/diff/3"))
+        .await
+        .expect(200);
+    assert_eq!(diff.body["changes"], json!([]));
+    for missing in ["versions/9", "versions/x", "versions/1/diff/9"] {
+        assert_eq!(app.get(&format!("{path}/{missing}")).await.error().0, 404);
+    }
+}
+
+#[tokio::test]
+async fn every_write_is_in_the_audit_trail_once() {
+    let Held {
+        app,
+        path,
+        user,
+        copies,
+        profile,
+    } = held().await;
+    app.put(&path, r#"{"description": "x"}"#).await.expect(200);
+    app.put(&path, r#"{"description": "x"}"#).await.expect(200);
+    app.put(&path, r#"{"name": ""}"#).await.expect(400);
+    app.delete(&format!("{copies}/{profile}")).await.expect(200);
+    let logs = app.get(&format!("{path}/audit-logs")).await.expect(200);
+    let actions: Vec<_> = logs.body["audit_logs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["action"].clone())
+        .collect();
+    assert_eq!(actions, ["detach", "update", "assign", "create"]);
+    let update = &logs.body["audit_logs"][1];
+    assert!(
+        update["previous_values"]
+            .as_str()
+            .unwrap()
+            .contains("\"description\":null")
+    );
+    assert!(
+        update["new_values"]
+            .as_str()
+            .unwrap()
+            .contains("\"description\":\"x\"")
+    );
+    let of_user = app
+        .get(&format!(
+            "{PROFILES}/audit-logs?user_id={user}&action=assign"
+        ))
+        .await
+        .expect(200);
+    assert_eq!(of_user.body["total_count"], 1);
+    assert_eq!(
+        app.get(&format!("{PROFILES}/audit-logs?user_id=x"))
+            .await
+            .error()
+            .0,
+        400
+    );
+    let check = tollgate_storage::audit::verify(&app.store).await.unwrap();
+    assert!(matches!(
+        check,
+        tollgate_storage::audit::ChainCheck::Intact { .. }
+    ));
+}
+
+#[tokio::test]
+async fn dry_run_predicts_what_the_run_does() {
+    let Held {
+        app,
+        path,
+        user,
+        copies,
+        ..
+    } = held().await;
+    let before = app.get(&copies).await.body["access_profiles"][0].clone();
+    app.put(
+        &path,
+        r#"{"budgets": [{"max_limit": 20, "reset_duration": "1M"}], "shadow": true}"#,
+    )
+    .await
+    .expect(200);
+    assert_eq!(
+        app.get(&copies).await.body["access_profiles"][0],
+        before,
+        "templates change alone"
+    );
+    let drift = app.get(&format!("{path}/drift")).await.expect(200);
+    assert_eq!(
+        drift.body["copies"][0]["fields"].as_array().unwrap().len(),
+        2
+    );
+    let run = format!("{path}/propagate");
+    let dry = app
+        .post(&run, r#"{"fields": ["budgets"], "dry_run": true}"#)
+        .await
+        .expect(200);
+    assert_eq!(dry.body["applied"], false);
+    assert_eq!(dry.body["user_ids"], json!([user]));
+    assert_eq!(dry.body["changes"][0]["field"], "budgets");
+    assert_eq!(app.get(&copies).await.body["access_profiles"][0], before);
+    let done = app
+        .post(&run, r#"{"fields": ["budgets"]}"#)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&done.body["affected_users"], &done.body["skipped_users"]),
+        (&json!(1), &json!(0))
+    );
+    let after = app.get(&copies).await.body["access_profiles"][0].clone();
+    assert_eq!(
+        after["budgets"][0]["id"], before["budgets"][0]["id"],
+        "usage is kept"
+    );
+    let predicted = &dry.body["changes"][0]["after"]["lines"][0];
+    assert_eq!(
+        (
+            &after["budgets"][0]["id"],
+            &after["budgets"][0]["max_limit"]
+        ),
+        (&predicted["id"], &predicted["max_limit"])
+    );
+    assert_eq!(after["budgets"][0]["max_limit"], 20);
+    assert_eq!(after["shadow"], false, "only the named field");
+    let again = app
+        .post(&run, r#"{"fields": ["budgets"]}"#)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&again.body["affected_users"], &again.body["skipped_users"]),
+        (&json!(0), &json!(1))
+    );
+    app.post(&run, r#"{"fields": ["settings"]}"#)
+        .await
+        .expect(200);
+    let drift = app.get(&format!("{path}/drift")).await.expect(200);
+    assert_eq!(drift.body["copies"][0]["fields"], json!([]));
+}
+
+#[tokio::test]
+async fn propagate_takes_a_list_of_users_and_resets_usage() {
+    let Held {
+        app, path, user, ..
+    } = held().await;
+    let run = format!("{path}/propagate");
+    let body = r#"{"fields": ["budgets"], "user_ids": ["user_00000000000000000000000000000fff"]}"#;
+    let nobody = app.post(&run, body).await.expect(200);
+    assert_eq!(
+        (
+            &nobody.body["affected_users"],
+            &nobody.body["skipped_users"]
+        ),
+        (&json!(0), &json!(1))
+    );
+    let body = format!(r#"{{"fields": ["budgets"], "user_ids": ["{user}"], "reset_usage": true}}"#);
+    assert_eq!(
+        app.post(&run, &body).await.expect(200).body["affected_users"],
+        1
+    );
+    assert_eq!(app.live.reset.lock().len(), 1);
+    assert_eq!(
+        app.post(&run, r#"{"fields": []}"#).await.error(),
+        (400, "invalid_value", "/fields")
+    );
+    assert_eq!(
+        app.post(&run, r#"{"fields": ["colour"]}"#).await.error(),
+        (400, "invalid_value", "/fields/0")
+    );
+}
+
+#[tokio::test]
+async fn usage_is_carried_when_windows_move() {
+    let Held { app, path, .. } = held().await;
+    app.live.count.lock().used = 7;
+    app.put(&path, r#"{"calendar_aligned": true}"#)
+        .await
+        .expect(200);
+    app.post(&format!("{path}/propagate"), r#"{"fields": ["budgets"]}"#)
+        .await
+        .expect(200);
+    // What the new window got, the old one lost.
+    assert_eq!(*app.live.adjusted.lock(), [7, -7]);
+}
+
+#[tokio::test]
+async fn role_defaults_come_and_go_with_the_role() {
+    let app = TestApp::new().await;
+    let profile = app.add_profile(BASE).await;
+    let by_hand = app.add_profile(r#"{"name": "By hand"}"#).await;
+    let roles = "/api/governance/rbac/roles";
+    let role = app.post(roles, r#"{"name": "Lab"}"#).await.expect(201).body["role"]["id"].clone();
+    let other = app
+        .post(roles, r#"{"name": "Other"}"#)
+        .await
+        .expect(201)
+        .body["role"]["id"]
+        .clone();
+    let user = app.add_user("ada").await;
+    let set_role = |id: serde_json::Value| {
+        let (path, body) = (
+            format!("{USERS}/{user}/role"),
+            format!(r#"{{"role_id": {id}}}"#),
+        );
+        let app = &app;
+        async move { app.put(&path, &body).await.expect(200) }
+    };
+    set_role(role.clone()).await;
+    let attach = format!("{PROFILES}/{profile}/roles");
+    let body =
+        format!(r#"{{"role_ids": [{role}], "is_default": true, "apply_to_existing": true}}"#);
+    let attached = app.post(&attach, &body).await.expect(200);
+    assert_eq!(attached.body["users_applied"], 1);
+    assert!(
+        attached
+            .text_at("/virtual_keys/0/value")
+            .starts_with("sk-tg-")
+    );
+    let details = app.get(&format!("{PROFILES}/{profile}")).await;
+    assert_eq!(details.body["roles"][0]["role_name"], "Lab");
+    assert_eq!(details.body["user_count"], 1);
+    let copies = format!("{USERS}/{user}/access-profiles");
+    app.post(&copies, &format!(r#"{{"access_profile_id": {by_hand}}}"#))
+        .await
+        .expect(201);
+    set_role(other).await;
+    let left = app.get(&copies).await.body["access_profiles"].clone();
+    assert_eq!(
+        (
+            left.as_array().unwrap().len(),
+            &left[0]["parent_profile_id"]
+        ),
+        (1, &json!(by_hand))
+    );
+    let back = set_role(role.clone()).await;
+    assert!(
+        back.body["virtual_key"].is_null(),
+        "the key outlived the change"
+    );
+    assert_eq!(
+        app.get(&copies).await.body["access_profiles"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let new = format!(r#"{{"name": "Eve", "email": "eve@example.com", "role_id": {role}}}"#);
+    assert!(app.post(USERS, &new).await.expect(201).body["virtual_key"].is_object());
+    assert_eq!(
+        app.post(&attach, r#"{"role_ids": []}"#).await.error(),
+        (400, "invalid_value", "/role_ids")
+    );
+    assert_eq!(
+        app.post(&attach, r#"{"role_ids": [999]}"#).await.error(),
+        (400, "invalid_value", "/role_ids/0")
+    );
+    app.delete(&format!("{attach}/{role}")).await.expect(200);
+    assert_eq!(app.delete(&format!("{attach}/{role}")).await.error().0, 404);
+}
+
+#[tokio::test]
+async fn raise_ends_after_its_cycles() {
+    let Held {
+        app,
+        path,
+        copies,
+        profile,
+        ..
+    } = held().await;
+    let budget = app
+        .get(&copies)
+        .await
+        .text_at("/access_profiles/0/budgets/0/id");
+    let raise = format!("{copies}/{profile}/budgets/{budget}/override");
+    let set = app
+        .put(&raise, r#"{"amount": 2.5, "mode": "cycles", "cycles": 2}"#)
+        .await
+        .expect(200);
+    assert_eq!(set.body["effective_max_limit"], 12.5);
+    assert_eq!(
+        set.body["budget"]["override"]["until"],
+        "2027-01-11T12:30:00Z"
+    );
+    assert_eq!(set.body["budget"]["remaining"], 12.5);
+    app.post(&format!("{path}/propagate"), r#"{"fields": ["budgets"]}"#)
+        .await
+        .expect(200);
+    let shown = app.get(&copies).await;
+    assert_eq!(
+        shown.body["access_profiles"][0]["budgets"][0]["effective_max_limit"],
+        12.5
+    );
+    for (body, place) in [
+        (r#"{"amount": 0, "mode": "forever"}"#, "/amount"),
+        (r#"{"amount": 1, "mode": "cycles"}"#, "/cycles"),
+        (r#"{"amount": 1, "mode": "cycles", "cycles": 0}"#, "/cycles"),
+        (
+            r#"{"amount": 1, "mode": "forever", "cycles": 1}"#,
+            "/cycles",
+        ),
+        (r#"{"amount": 1, "mode": "often"}"#, "/mode"),
+    ] {
+        assert_eq!(
+            app.put(&raise, body).await.error(),
+            (400, "invalid_value", place),
+            "{body}"
+        );
+    }
+    let gone = app.delete(&raise).await.expect(200);
+    assert_eq!(gone.body["effective_max_limit"], 10);
+    assert_eq!(app.delete(&raise).await.error().0, 404);
+    let unknown = raise.replace(&budget, "bud_00000000000000000000000000000fff");
+    assert_eq!(
+        app.put(&unknown, r#"{"amount": 1, "mode": "forever"}"#)
+            .await
+            .error()
+            .0,
+        404
+    );
+}

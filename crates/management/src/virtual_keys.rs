@@ -1,0 +1,174 @@
+//! Virtual keys: what callers of the data plane show.
+
+mod content;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod rotate;
+mod update;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::VirtualKeyId;
+use tollgate_domain::snapshot::{GroupId, KeyHolder};
+use tollgate_storage::virtual_keys::{self, VirtualKey};
+use tollgate_storage::{Db, StorageError};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) use self::content::McpConfigInput;
+use crate::access_profiles::assignment::key_name_taken;
+use crate::access_profiles::view::{price_word, reservation_word};
+use crate::context::Context;
+use crate::limits::{BudgetView, RateLimitView, Readings};
+use crate::problem::{Answer, Problem};
+use crate::provider_configs::{ProviderConfigView, view_budgets, view_rate_limit};
+use crate::state::ManagementState;
+
+/// The operations on virtual keys.
+pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_virtual_keys, create::create_virtual_key))
+        .routes(routes!(
+            get::get_virtual_key,
+            update::update_virtual_key,
+            delete::delete_virtual_key
+        ))
+        .routes(routes!(rotate::rotate_virtual_key))
+}
+
+/// A virtual key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VirtualKeyView {
+    id: String,
+    name: String,
+    description: Option<String>,
+    /// What can be shown of the secret; the whole of it only in the answer that makes it.
+    value: String,
+    is_active: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// Whether it came with an access profile: then its holder's copies decide, and only name and description can be
+    /// edited.
+    is_access_profile_managed: bool,
+    user_id: Option<String>,
+    team_id: Option<String>,
+    customer_id: Option<String>,
+    /// Caps what its holder's profiles grant; is the grant itself when there are none.
+    provider_configs: Vec<KeyProviderConfigView>,
+    mcp_configs: Vec<McpConfigView>,
+    budgets: Vec<BudgetView>,
+    rate_limit: Option<RateLimitView>,
+    calendar_aligned: bool,
+    time_zone: String,
+    /// `estimate` or `bound`.
+    reservation: &'static str,
+    /// `deny` or `allow`.
+    on_unknown_price: &'static str,
+    /// Until when the secret before the last rotation is honoured too.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    previous_value_until: Option<Timestamp>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// One provider's part of a key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeyProviderConfigView {
+    provider: String,
+    #[serde(flatten)]
+    config: ProviderConfigView,
+}
+
+/// The tools of one MCP client.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct McpConfigView {
+    mcp_client_name: String,
+    /// `*` for all of them.
+    tools_to_execute: BTreeSet<String>,
+}
+
+/// One virtual key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VirtualKeyBody {
+    virtual_key: VirtualKeyView,
+}
+
+/// The key, or 404.
+async fn get_existing(db: impl Into<Db<'_>>, id: VirtualKeyId) -> Answer<VirtualKey> {
+    virtual_keys::find(db, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("virtual key", id))
+}
+
+/// The key as answers show it. Its usage is read from the meters in force, so a key that was just made has none.
+fn view(ctx: &Context, key: &VirtualKey) -> VirtualKeyView {
+    let readings = readings(ctx, key);
+    let content = &key.content;
+    let group = match key.holder {
+        KeyHolder::Group(group) => Some(group),
+        _ => None,
+    };
+    VirtualKeyView {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        description: key.description.clone(),
+        value: key.masked_value.clone(),
+        is_active: key.is_active,
+        expires_at: key.expires_at,
+        is_access_profile_managed: key.is_managed,
+        user_id: match key.holder {
+            KeyHolder::User(id) => Some(id.to_string()),
+            _ => None,
+        },
+        team_id: match group {
+            Some(GroupId::Team(id)) => Some(id.to_string()),
+            _ => None,
+        },
+        customer_id: match group {
+            Some(GroupId::Customer(id)) => Some(id.to_string()),
+            _ => None,
+        },
+        provider_configs: content
+            .provider_configs
+            .iter()
+            .map(|config| KeyProviderConfigView {
+                provider: config.provider_name.to_string(),
+                config: ProviderConfigView::new(config, &|_| None, &readings),
+            })
+            .collect(),
+        mcp_configs: Vec::new(),
+        budgets: view_budgets(&content.limits, "total", &|_| None, &readings),
+        rate_limit: view_rate_limit(&content.limits, &readings),
+        calendar_aligned: content.calendar_aligned,
+        time_zone: content.time_zone.to_string(),
+        reservation: reservation_word(content.reservation),
+        on_unknown_price: price_word(content.on_unknown_price),
+        previous_value_until: key.previous_until,
+        created_at: key.created_at,
+        updated_at: key.updated_at,
+    }
+}
+
+fn readings(ctx: &Context, key: &VirtualKey) -> Readings {
+    let snapshot = ctx.parts().policy.snapshot();
+    let compiled = snapshot.key(key.id);
+    let own = compiled.iter().flat_map(|key| &key.meters);
+    let granted = compiled.iter().flat_map(|key| &key.grants);
+    let meters = own.chain(granted.flat_map(|grant| &grant.meters));
+    Readings::read(meters, ctx.parts().live.as_ref(), key.created_at, ctx.now())
+}
+
+/// What the database refused, in terms of the request.
+fn explain(error: StorageError, name: &str) -> Problem {
+    match error {
+        StorageError::Reference => Problem::invalid("", "no such team or customer exists"),
+        other => key_name_taken(other, name),
+    }
+}

@@ -1,0 +1,66 @@
+use tollgate_domain::ids::VirtualKeyId;
+use tollgate_domain::snapshot::VirtualKey as LiveKey;
+use tollgate_storage::virtual_keys::{self, VirtualKey};
+
+use super::content::{UpdateVirtualKey, apply_update};
+use super::{VirtualKeyBody, explain, get_existing, view};
+use crate::access_profiles::number_provider_configs;
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::context::{Require, UpdateVirtualKeys};
+use crate::extract::{Json, Path};
+use crate::mcp::refuse_unknown_clients;
+use crate::problem::{Answer, Problem};
+
+/// Change a virtual key
+///
+/// A key that came with an access profile takes only a name and a description.
+#[utoipa::path(
+    put, path = "/virtual-keys/{vk_id}", tag = "virtual keys",
+    params(("vk_id" = String, Path, description = "The key's id")),
+    request_body = UpdateVirtualKey,
+    responses((status = 200, body = VirtualKeyBody), WriteRefusals),
+    security(("management_key" = ["VirtualKeys:Update"]))
+)]
+pub(crate) async fn update_virtual_key(
+    ctx: Require<UpdateVirtualKeys>,
+    Path(id): Path<VirtualKeyId>,
+    Json(body): Json<UpdateVirtualKey>,
+) -> Answer<Json<VirtualKeyBody>> {
+    refuse_unknown_clients(body.mcp_configs.as_deref())?;
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, id).await?;
+    let mut new = apply_update(&old, &body, ctx.parts().ids.as_ref())?;
+    if body.exceeds_managed(&old, &new) {
+        return Err(Problem::conflict(
+            "managed_key",
+            "this key came with an access profile; only its name and description can be edited",
+        ));
+    }
+    number_provider_configs(&mut tx, &mut new.content).await?;
+    let new = VirtualKey {
+        updated_at: ctx.now(),
+        ..new
+    };
+    virtual_keys::update(&mut tx, &new)
+        .await
+        .map_err(|error| explain(error, &new.name))?;
+    let act = Act::new("update", "virtual_key", id);
+    let act = act.before(&view(&ctx, &old)).after(&view(&ctx, &new));
+    ctx.record(&mut tx, act).await?;
+    ctx.commit_moving(tx, |snapshot| {
+        snapshot
+            .key(id)
+            .map(|key| meters_of(key))
+            .unwrap_or_default()
+    })
+    .await?;
+    let virtual_key = view(&ctx, &new);
+    Ok(Json(VirtualKeyBody { virtual_key }))
+}
+
+/// The meters of the key itself and of its grants.
+fn meters_of(key: &LiveKey) -> Vec<std::sync::Arc<tollgate_domain::limits::Meter>> {
+    let granted = key.grants.iter().flat_map(|grant| &grant.meters);
+    key.meters.iter().chain(granted).cloned().collect()
+}
