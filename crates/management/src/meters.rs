@@ -41,16 +41,20 @@ pub(crate) struct LimitReading {
     resets_at: Option<Timestamp>,
 }
 
+impl LimitReading {
+    /// A value in the unit of a kind of limit: exact dollars, or a whole number.
+    pub(crate) fn amount(kind: &str, value: i64) -> Box<RawValue> {
+        if kind == MeterKind::Money.as_str() {
+            money(Usd::from_nanos(value))
+        } else {
+            RawValue::from_string(value.to_string()).unwrap_or_default()
+        }
+    }
+}
+
 impl From<MeterReading> for LimitReading {
     fn from(reading: MeterReading) -> Self {
-        let is_money = reading.kind == MeterKind::Money.as_str();
-        let amount = |value: i64| {
-            if is_money {
-                money(Usd::from_nanos(value))
-            } else {
-                RawValue::from_string(value.to_string()).unwrap_or_default()
-            }
-        };
+        let amount = |value: i64| Self::amount(reading.kind, value);
         Self {
             limit: amount(reading.limit),
             used: amount(reading.used),

@@ -119,8 +119,19 @@ pub(crate) fn meters_of(snapshot: &Snapshot, key: &VirtualKey, now: Timestamp) -
     for grant in &key.grants {
         meters.extend(grant.meters.iter().cloned());
     }
+    meters.extend(meters_of_holder(snapshot, key.holder, now));
+    meters
+}
+
+/// Every meter that a request for this holder may meet, nearest first.
+pub(crate) fn meters_of_holder(
+    snapshot: &Snapshot,
+    holder: KeyHolder,
+    now: Timestamp,
+) -> Vec<Arc<Meter>> {
+    let mut meters = Vec::new();
     let mut above = Vec::new();
-    match key.holder {
+    match holder {
         KeyHolder::User(id) => {
             if let Some(user) = snapshot.user(id) {
                 for copy in user.copies.iter().filter(|copy| copy.is_live(now)) {

@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::Problem;
 use crate::state::ManagementState;
 use crate::{
-    access_profiles, api_keys, door, edge, openapi, prices, providers, quota, roles, users,
-    virtual_keys,
+    access_profiles, api_keys, door, edge, groups, openapi, policy, prices, providers, quota,
+    roles, users, virtual_keys,
 };
 
 /// What the description groups operations by.
@@ -22,6 +22,16 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     ),
     ("users", "People, and agents that act as one."),
     ("roles", "What a role may do on this API."),
+    (
+        "policy",
+        "What would be decided, and what a user really has.",
+    ),
+    ("teams", "Groups of users with limits of their own."),
+    ("customers", "Groups of users with limits of their own."),
+    (
+        "business units",
+        "Groups of users with limits of their own.",
+    ),
     ("management keys", "Keys of this API."),
     ("virtual keys", "What callers of the data plane show."),
     (
@@ -47,7 +57,10 @@ fn operations() -> Operations {
         governance: access_profiles::operations()
             .merge(users::operations())
             .merge(roles::operations())
-            .merge(virtual_keys::operations()),
+            .merge(virtual_keys::operations())
+            .merge(groups::operations())
+            .merge(groups::user_teams())
+            .merge(policy::operations()),
         api: api_keys::operations()
             .merge(providers::operations())
             .merge(prices::operations()),

@@ -3,6 +3,7 @@
 mod access_profiles;
 mod description;
 mod doors;
+mod groups;
 mod people;
 mod propagation;
 mod providers;

@@ -1,0 +1,222 @@
+//! Teams, customers, business units, and what is decided for their members.
+
+use serde_json::json;
+use tollgate_domain::access::{Decision, EstimateView, Reason};
+use tollgate_domain::{Clock as _, Usd};
+
+use crate::test_app::TestApp;
+
+const TEAMS: &str = "/api/governance/teams";
+
+#[tokio::test]
+async fn families_are_the_same_under_three_names() {
+    let app = TestApp::new().await;
+    for (path, one, many) in [
+        ("teams", "team", "teams"),
+        ("customers", "customer", "customers"),
+        ("business-units", "business_unit", "business_units"),
+    ] {
+        let root = format!("/api/governance/{path}");
+        let body = r#"{"name": "Lab", "budgets": [{"max_limit": 9, "reset_duration": "1M"}]}"#;
+        let made = app.post(&root, body).await.expect(201);
+        let id = made.text_at(&format!("/{one}/id"));
+        assert_eq!(
+            app.post(&root, r#"{"name": "LAB"}"#).await.error(),
+            (409, "name_taken", "/name")
+        );
+        let item = format!("{root}/{id}");
+        let read = app.get(&item).await.expect(200);
+        assert_eq!(
+            read.body[one]["budgets"][0]["resets_at"],
+            "2026-12-11T12:30:00Z"
+        );
+        let same = app
+            .put(&item, &read.body[one].to_string())
+            .await
+            .expect(200);
+        assert_eq!(same.body, read.body);
+        let list = app.get(&format!("{root}?search=lab")).await.expect(200);
+        assert_eq!(
+            (&list.body[many][0]["id"], &list.body["total_count"]),
+            (&json!(id), &json!(1))
+        );
+        app.delete(&item).await.expect(200);
+        assert_eq!(app.get(&item).await.error().0, 404);
+        assert_eq!(app.get(&format!("{root}/x")).await.error().0, 404);
+    }
+}
+
+#[tokio::test]
+async fn team_stands_below_a_customer_that_then_stays() {
+    let app = TestApp::new().await;
+    let customer = app
+        .post("/api/governance/customers", r#"{"name": "C"}"#)
+        .await
+        .expect(201);
+    let customer = customer.text_at("/customer/id");
+    let body = json!({"name": "T", "customer_id": customer}).to_string();
+    let team = app.post(TEAMS, &body).await.expect(201).text_at("/team/id");
+    assert_eq!(
+        app.delete(&format!("/api/governance/customers/{customer}"))
+            .await
+            .error(),
+        (409, "in_use", "")
+    );
+    let below = app.post("/api/governance/customers", &body).await;
+    assert_eq!(below.error(), (400, "invalid_value", "/customer_id"));
+    let moved = app
+        .put(&format!("{TEAMS}/{team}"), r#"{"customer_id": null}"#)
+        .await
+        .expect(200);
+    assert!(moved.body["team"]["customer_id"].is_null());
+    app.delete(&format!("/api/governance/customers/{customer}"))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn members_come_and_go() {
+    let app = TestApp::new().await;
+    let user = app.add_user("ada").await;
+    let team = app
+        .post(TEAMS, r#"{"name": "T"}"#)
+        .await
+        .expect(201)
+        .text_at("/team/id");
+    let members = format!("{TEAMS}/{team}/members");
+    let body = json!({"user_id": user}).to_string();
+    app.post(&members, &body).await.expect(200);
+    app.post(&members, &body).await.expect(200);
+    let list = app.get(&members).await.expect(200);
+    assert_eq!(
+        (&list.body["total_count"], &list.body["members"][0]["name"]),
+        (&json!(1), &json!("ada"))
+    );
+    let of_user = format!("/api/governance/users/{user}/teams");
+    assert_eq!(
+        app.get(&of_user).await.expect(200).body["team_ids"],
+        json!([team])
+    );
+    app.put(&of_user, r#"{"team_ids": []}"#).await.expect(200);
+    assert_eq!(
+        app.delete(&format!("{members}/{user}")).await.error().0,
+        404
+    );
+    app.put(&of_user, &json!({"team_ids": [team]}).to_string())
+        .await
+        .expect(200);
+    app.delete(&format!("{members}/{user}")).await.expect(200);
+    let unknown = r#"{"user_id": "user_00000000000000000000000000000fff"}"#;
+    assert_eq!(
+        app.post(&members, unknown).await.error(),
+        (400, "invalid_value", "/user_id")
+    );
+}
+
+#[tokio::test]
+async fn groups_profile_is_part_of_what_a_member_has() {
+    let app = TestApp::new().await;
+    let user = app.add_user("ada").await;
+    let team = app
+        .post(TEAMS, r#"{"name": "T"}"#)
+        .await
+        .expect(201)
+        .text_at("/team/id");
+    app.post(
+        &format!("{TEAMS}/{team}/members"),
+        &json!({"user_id": user}).to_string(),
+    )
+    .await
+    .expect(200);
+    let grant = r#"{"name": "Shared", "provider_configs": [{"provider_name": "openai", "allowed_models": ["gpt-5"]}],
+        "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}"#;
+    let profile = app.add_profile(grant).await;
+    let path = format!("{TEAMS}/{team}/access-profile");
+    assert_eq!(app.get(&path).await.error().0, 404);
+    let body = json!({"access_profile_id": profile, "mode": "restrict"}).to_string();
+    let set = app.post(&path, &body).await.expect(201);
+    assert_eq!(set.body["access_profile"]["mode"], "restrict");
+    let again = app.post(&path, &body).await.expect(201);
+    assert_eq!(
+        again.body["access_profile"]["budgets"],
+        set.body["access_profile"]["budgets"]
+    );
+    let policy = app
+        .get(&format!("/api/governance/users/{user}/effective-policy"))
+        .await
+        .expect(200);
+    assert_eq!(
+        policy.body["grants"][0]["granted_by"]["group_id"],
+        json!(team)
+    );
+    assert_eq!(policy.body["limits"][0]["limit"], 5);
+    assert_eq!(
+        app.delete(&format!("/api/governance/access-profiles/{profile}"))
+            .await
+            .error(),
+        (409, "copies_exist", "")
+    );
+    app.delete(&path).await.expect(200);
+    let policy = app
+        .get(&format!("/api/governance/users/{user}/effective-policy"))
+        .await
+        .expect(200);
+    assert_eq!(policy.body["grants"], json!([]));
+}
+
+#[tokio::test]
+async fn decision_is_shown_in_dollars() {
+    let app = TestApp::new().await;
+    let path = "/api/governance/explain";
+    let user = "user_00000000000000000000000000000001";
+    let body = json!({"user_id": user, "model": "openai/gpt-5"}).to_string();
+    assert_eq!(
+        app.post(path, &body).await.error(),
+        (404, "not_found", "/user_id")
+    );
+    *app.policy.decision.lock() = Some(Decision {
+        allowed: false,
+        reason: Some(Reason {
+            code: "model_blocked",
+            status: 403,
+            message: "no".to_owned(),
+        }),
+        at: app.clock.now(),
+        revision: 3,
+        payer: None,
+        provider: None,
+        model: None,
+        key_candidates: Vec::new(),
+        meters: Vec::new(),
+        considered: Vec::new(),
+        estimate: Some(EstimateView {
+            input_tokens: 1,
+            output_tokens: 2,
+            cost: Usd::from_nanos(1),
+            is_bound: true,
+        }),
+    });
+    let shown = app.post(path, &body).await.expect(200);
+    assert_eq!(shown.body["reason"]["code"], "model_blocked");
+    assert!(
+        shown.text.contains(r#""cost_usd":0.000000001"#),
+        "{}",
+        shown.text
+    );
+    let both = json!({"user_id": user, "virtual_key_id": "vk_00000000000000000000000000000001", "model": "x"});
+    assert_eq!(app.post(path, &both.to_string()).await.error().0, 400);
+    assert_eq!(app.post(path, r#"{"model": "x"}"#).await.error().0, 400);
+    assert_eq!(
+        app.post(path, &json!({"user_id": user}).to_string())
+            .await
+            .error(),
+        (400, "required", "/model")
+    );
+    assert_eq!(
+        app.get("/api/governance/users/user_00000000000000000000000000000001/effective-policy")
+            .await
+            .error()
+            .0,
+        404
+    );
+}
