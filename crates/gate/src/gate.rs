@@ -57,11 +57,6 @@ impl Gate {
         })
     }
 
-    /// Makes `snapshot` hold for every attempt that starts from now on.
-    pub fn publish(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
-    }
-
     /// The snapshot that holds now. Keep it for one attempt, never longer.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()

@@ -16,6 +16,7 @@ mod learned;
 mod metrics;
 mod models;
 mod numbers;
+mod publish;
 #[cfg(test)]
 mod tests;
 

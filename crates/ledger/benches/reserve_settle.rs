@@ -175,5 +175,30 @@ fn ledger(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, meters, ledger);
+/// How long a start takes that has this many records to read.
+fn start(criterion: &mut Criterion) {
+    const REQUESTS: u64 = 100_000;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let open = || {
+        let config = LedgerConfig::new(dir.path(), Uuid::from_u128(7));
+        Ledger::open(config, LedgerState::default(), now()).expect("a ledger")
+    };
+    let ledger = open();
+    let needs = needs(1);
+    for number in 0..REQUESTS {
+        let hold = ledger
+            .reserve(facts(number), &needs, now())
+            .expect("there is room");
+        ledger.settle(hold, ending());
+    }
+    drop(ledger);
+    let mut group = criterion.benchmark_group("start");
+    group
+        .sample_size(10)
+        .throughput(Throughput::Elements(REQUESTS * 2))
+        .bench_function("records", |bencher| bencher.iter(open));
+    group.finish();
+}
+
+criterion_group!(benches, meters, ledger, start);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 //! The table does no I/O and takes no time of its own. What changes here is written to the journal by the caller,
 //! before (settlements) or after (reservations, which the caller takes back when the journal refuses them).
 
+mod index;
 mod state;
 mod table;
 
@@ -204,8 +205,8 @@ impl Meters {
         self.0.lock().apply(changes);
     }
 
-    pub(crate) fn follow(&self, changes: &mut [CounterAmount]) {
-        self.0.lock().follow(changes);
+    pub(crate) fn follow(&self, changes: &mut [CounterAmount]) -> SmallVec<[Move; 1]> {
+        self.0.lock().follow(changes)
     }
 
     pub(crate) fn running(&self, ids: &[MeterId], now: Timestamp) -> Vec<CounterAmount> {

@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use tollgate_domain::access::profile::Reservation;
 use tollgate_domain::access::{Copy, Settings};
-use tollgate_domain::accounting::Outcome;
+use tollgate_domain::accounting::{JournalPosition, Outcome};
 use tollgate_domain::limits::MeterKind;
-use tollgate_domain::snapshot::User;
-use tollgate_domain::{ErrorKind, TokenUsage, Usd};
+use tollgate_domain::snapshot::{SnapshotChange, User};
+use tollgate_domain::{Clock as _, ErrorKind, TokenUsage, Usd};
 use tollgate_testkit::entities::{meter, user};
 
 use super::kit::*;
@@ -238,4 +238,35 @@ fn the_ledgers_numbers_are_metrics() {
     drop(running);
     assert_eq!(test.metric("tollgate_ledger_holds_open"), 0);
     assert_eq!(test.metric("tollgate_ledger_holds_released_total"), 1);
+}
+
+#[test]
+fn usage_follows_an_edit_of_the_calendar_at_once() {
+    let line = budget("total", 10);
+    let test = TestGate::new(world(limited("starter", [line.clone()])));
+    let mut admission = test.admit(&request("mock/small", 1)).unwrap();
+    admission.mark_dispatched();
+    let cost = admission.settle(reported(1_000_000, 1)).cost;
+    let mut aligned = line;
+    if let Some(window) = &mut aligned.window {
+        window.zone = Some("Asia/Kathmandu".parse().unwrap());
+    }
+    let mut edited = user("ada");
+    edited.copies = vec![Arc::new(limited("starter", [aligned.clone()]))];
+    let mut snapshot = (*test.gate.snapshot()).clone();
+    snapshot.put_user(edited);
+    let changes = [SnapshotChange::User(user("ada").id)];
+    test.gate.publish_changes(snapshot, &changes);
+    assert_eq!(test.count(&aligned), (cost.nanos(), 0));
+    let key = aligned.window.unwrap().window(test.clock.now()).key;
+    let ledger = test.gate.ledger();
+    let batch = ledger
+        .read_batch(JournalPosition::default(), 100)
+        .unwrap()
+        .unwrap();
+    let moved = batch
+        .counters
+        .iter()
+        .find(|counter| counter.key.window == key);
+    assert_eq!(moved.unwrap().amount, cost.nanos());
 }

@@ -58,7 +58,7 @@ impl Ledger {
 
     /// Writes and makes a correction.
     fn correct(&self, mut changes: Vec<CounterAmount>, at: Timestamp) -> Result<(), AdjustError> {
-        self.meters.follow(&mut changes);
+        self.record_moves(&self.meters.follow(&mut changes), at);
         let record = Record::Adjust { at, changes };
         self.journal
             .admit(&record, 0)
@@ -115,7 +115,7 @@ impl LiveCounters for Ledger {
         for change in &mut changes {
             change.amount = amount.nanos().saturating_sub(change.amount);
         }
-        self.meters.follow(&mut changes);
+        self.record_moves(&self.meters.follow(&mut changes), at);
         let record = Record::Resolve {
             at,
             request,

@@ -121,6 +121,12 @@ impl State {
             self.cells[running].settled += settled;
             self.cells[running].reserved += reserved;
             moved(from, window, settled);
+            // One step from any window that was left to where it counts: nothing in between has to be kept.
+            for cell in &mut self.cells {
+                if cell.moved_to == Some(from.key) {
+                    cell.moved_to = Some(window.key);
+                }
+            }
         }
         self.running = running;
         self.seen = Some(meter.clone());
@@ -143,26 +149,16 @@ impl State {
 
     /// Where `key` is counted now.
     pub(super) fn resolve(&self, key: WindowKey) -> Option<usize> {
-        let mut key = key;
-        // Each step leaves a window that was emptied; there are fewer than cells.
-        for _ in 0..=self.cells.len() {
-            let at = self.position(key)?;
-            match self.cells[at].moved_to {
-                Some(next) => key = next,
-                None => return Some(at),
-            }
+        let own = self.position(key)?;
+        match self.cells[own].moved_to {
+            Some(next) => self.position(next),
+            None => Some(own),
         }
-        None
     }
 
-    /// Where a correction of window `key` counts: with its usage while it runs, in itself once it has ended.
-    pub(super) fn correct_at(&self, key: WindowKey, at: Timestamp) -> Option<usize> {
-        let own = self.position(key)?;
-        if self.cells[own].window.contains(at) {
-            self.resolve(key)
-        } else {
-            Some(own)
-        }
+    /// The line as it was last seen by a request, if one has been.
+    pub(super) fn seen(&self) -> Option<Arc<Meter>> {
+        self.seen.clone()
     }
 
     pub(super) fn position(&self, key: WindowKey) -> Option<usize> {
@@ -184,7 +180,7 @@ impl State {
             .filter(|cell| cell.holds > 0)
             .filter_map(|cell| cell.moved_to)
             .collect();
-        let before = self.cells.len();
+        let running = self.cells.get(self.running).map(|cell| cell.window.key);
         self.cells.retain(|cell| {
             let is_over = cell.window.end <= at
                 || cell.moved_to.is_some()
@@ -192,8 +188,8 @@ impl State {
             let is_needed = cell.holds > 0 || targets.contains(&cell.window.key);
             !is_over || is_needed
         });
-        if self.cells.len() != before {
-            self.seen = None;
-        }
+        // Out of range when it is gone: the next look finds another.
+        let running = running.and_then(|key| self.position(key));
+        self.running = running.unwrap_or(usize::MAX);
     }
 }

@@ -1,7 +1,5 @@
 //! All meters, and the operations on several of them at once.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -11,6 +9,7 @@ use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::limits::{Meter, MeterId, MeterKind, ResetDuration, Window};
 use tollgate_domain::live::Count;
 
+use super::index::{Index, duration_of, key_of, state_key, window_of};
 use super::state::{Cell, State};
 use super::{
     Attempt, Charge, Charges, Counts, Full, Held, HeldList, Move, Reserved, USUAL_METERS, Verdict,
@@ -18,46 +17,6 @@ use super::{
 
 /// Meters looked at for forgetting, each time a new one is remembered.
 const SWEPT_FOR_EACH_NEW: usize = 4;
-
-/// Line ids are random already, and made by us: mixing them once is enough.
-#[derive(Debug, Default)]
-struct LineHasher(u64);
-
-impl Hasher for LineHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(29) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.write_u64(u64::from(byte));
-    }
-}
-
-type StateKey = (u128, u8, u8);
-
-fn state_key(id: MeterId, duration: Option<ResetDuration>) -> StateKey {
-    (
-        id.line.as_u128(),
-        id.kind.code(),
-        duration.map_or(0, ResetDuration::code),
-    )
-}
-
-fn duration_of(meter: &Meter) -> Option<ResetDuration> {
-    meter.window.as_ref().map(|spec| spec.duration)
-}
 
 /// Where a need's counts are.
 #[derive(Clone, Copy)]
@@ -72,7 +31,7 @@ type Places = SmallVec<[Option<Place>; USUAL_METERS]>;
 /// Every meter that has usage, holds, or was asked for lately.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    index: HashMap<StateKey, u32, BuildHasherDefault<LineHasher>>,
+    index: Index,
     states: Vec<State>,
     /// Slots of `states` that are free again.
     free: Vec<u32>,
@@ -202,26 +161,23 @@ impl Table {
         moves
     }
 
-    /// Corrections of a window that an edit left while it was running belong where its usage went.
-    pub(crate) fn follow(&self, changes: &mut [CounterAmount]) {
-        for change in changes {
-            let id = MeterId {
-                line: change.key.line,
-                kind: change.key.kind,
+    /// Corrections of a window that still runs belong where its usage is, also when an edit moved that.
+    pub(crate) fn follow(&mut self, changes: &mut [CounterAmount]) -> SmallVec<[Move; 1]> {
+        let mut moves = SmallVec::new();
+        let at = self.last;
+        for change in changes.iter_mut().filter(|one| window_of(one).contains(at)) {
+            let Some(slot) = self.index.get(&key_of(change)).copied() else {
+                continue;
             };
-            let state = self
-                .index
-                .get(&state_key(id, Some(change.key.duration)))
-                .and_then(|slot| self.states.get(*slot as usize));
-            if let Some(state) = state
-                && let Some(cell) = state.correct_at(change.key.window, self.last)
-            {
-                let window = state.cells[cell].window;
+            if let Some(seen) = self.states[slot as usize].seen() {
+                let cell = self.locate(slot, &seen, at, &mut moves);
+                let window = self.states[slot as usize].cells[cell].window;
                 change.key.window = window.key;
                 change.start = window.start;
                 change.end = window.end;
             }
         }
+        moves
     }
 
     /// Adds differences to counters, whatever window they name.
@@ -233,14 +189,7 @@ impl Table {
             };
             let slot = self.slot(id, Some(change.key.duration));
             let state = &mut self.states[slot as usize];
-            let cell = state.correct_at(change.key.window, self.last);
-            let cell = cell.unwrap_or_else(|| {
-                state.cell_or_new(Window {
-                    key: change.key.window,
-                    start: change.start,
-                    end: change.end,
-                })
-            });
+            let cell = state.cell_or_new(window_of(change));
             let cell = &mut state.cells[cell];
             cell.settled = cell.settled.saturating_add(change.amount);
         }
@@ -414,7 +363,7 @@ impl Table {
             if place.is_carried
                 && let Some(part) = of_old()
             {
-                held.push(*part);
+                held.push(self.re_home(*part));
                 continue;
             }
             let state = &mut self.states[place.slot as usize];
@@ -430,6 +379,15 @@ impl Table {
             });
         }
         held
+    }
+
+    /// `part`, named by the window in which it counts now: what is written about it from here on has to say so itself.
+    fn re_home(&mut self, part: Held) -> Held {
+        let Some((cell, window)) = self.let_go(&part) else {
+            return part;
+        };
+        cell.holds += 1;
+        Held { window, ..part }
     }
 
     /// The cell in which `part` is reserved now.

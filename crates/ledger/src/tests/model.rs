@@ -1,6 +1,9 @@
 //! The ledger against a naive model, step by step: any sequence of reservations, ends, edits, corrections, clock jumps,
 //! folds and deaths.
 
+mod naive;
+mod step;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,93 +15,13 @@ use tollgate_domain::limits::{
 use tollgate_domain::live::LiveCounters as _;
 use tollgate_domain::{Timestamp, Usd};
 
+use self::naive::{Cell, Model, ModelHold};
+use self::step::{Step, step};
 use super::kit::*;
 use crate::fs::memory::MemoryFileSystem;
 use crate::{Hold, Ledger, LedgerConfig, ReserveError};
 
 const LINES: usize = 5;
-
-#[derive(Debug, Clone)]
-enum Step {
-    Reserve {
-        lines: Vec<bool>,
-        amount: i64,
-    },
-    Exchange {
-        hold: usize,
-        lines: Vec<bool>,
-        amount: i64,
-        is_dispatched: bool,
-    },
-    Settle {
-        hold: usize,
-        cost: i64,
-        outcome: Outcome,
-    },
-    Release {
-        hold: usize,
-    },
-    Clock {
-        seconds: i64,
-    },
-    Limit {
-        line: usize,
-        limit: i64,
-    },
-    Boost {
-        line: usize,
-        amount: i64,
-        seconds: i64,
-    },
-    Align {
-        line: usize,
-        is_aligned: bool,
-    },
-    Adjust {
-        line: usize,
-        delta: i64,
-    },
-    Reset {
-        line: usize,
-    },
-    Resolve {
-        number: usize,
-        amount: i64,
-    },
-    Fold {
-        limit: usize,
-    },
-    Die,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let lines = || prop::collection::vec(any::<bool>(), LINES);
-    let outcome = prop_oneof![
-        4 => Just(Outcome::Reported),
-        1 => Just(Outcome::Counted),
-        1 => Just(Outcome::Failed),
-        1 => Just(Outcome::InDoubt),
-    ];
-    prop_oneof![
-        8 => (lines(), 0_i64..40).prop_map(|(lines, amount)| Step::Reserve { lines, amount }),
-        2 => (0..8_usize, lines(), 0_i64..40, any::<bool>()).prop_map(
-            |(hold, lines, amount, is_dispatched)| Step::Exchange { hold, lines, amount, is_dispatched }
-        ),
-        6 => (0..8_usize, 0_i64..60, outcome)
-            .prop_map(|(hold, cost, outcome)| Step::Settle { hold, cost, outcome }),
-        2 => (0..8_usize).prop_map(|hold| Step::Release { hold }),
-        3 => (-90_000_i64..90_000).prop_map(|seconds| Step::Clock { seconds }),
-        1 => (0..LINES, 0_i64..200).prop_map(|(line, limit)| Step::Limit { line, limit }),
-        1 => (0..LINES, 0_i64..100, 0_i64..90_000)
-            .prop_map(|(line, amount, seconds)| Step::Boost { line, amount, seconds }),
-        1 => (0..LINES, any::<bool>()).prop_map(|(line, is_aligned)| Step::Align { line, is_aligned }),
-        1 => (0..LINES, -50_i64..50).prop_map(|(line, delta)| Step::Adjust { line, delta }),
-        1 => (0..LINES).prop_map(|line| Step::Reset { line }),
-        1 => (0..40_usize, 0_i64..50).prop_map(|(number, amount)| Step::Resolve { number, amount }),
-        1 => (1..9_usize).prop_map(|limit| Step::Fold { limit }),
-        1 => Just(Step::Die),
-    ]
-}
 
 /// Kinds of the lines: two budgets, tokens, requests, parallel requests.
 fn first_lines() -> Vec<Meter> {
@@ -109,76 +32,6 @@ fn first_lines() -> Vec<Meter> {
         meter(4, MeterKind::Requests, 6),
         meter(5, MeterKind::Parallel, 3),
     ]
-}
-
-type Cell = (usize, WindowKey);
-
-/// A hold of the model: amounts by cell.
-#[derive(Debug, Clone)]
-struct ModelHold {
-    number: usize,
-    parts: Vec<(Cell, i64)>,
-    bound: i64,
-    is_dispatched: bool,
-}
-
-/// Everything, the obvious way.
-#[derive(Debug, Default)]
-struct Model {
-    settled: BTreeMap<Cell, i64>,
-    holds: Vec<ModelHold>,
-    /// By request: the lines and windows that were charged.
-    in_doubt: BTreeMap<usize, Vec<(usize, Window, i64)>>,
-    logged: i64,
-    now: Timestamp,
-    last: Timestamp,
-}
-
-impl Model {
-    fn reserved(&self, cell: Cell) -> i64 {
-        let parts = self.holds.iter().flat_map(|hold| &hold.parts);
-        parts
-            .filter(|(at, _)| *at == cell)
-            .map(|(_, amount)| amount)
-            .sum()
-    }
-
-    fn used(&self, cell: Cell) -> i64 {
-        self.settled.get(&cell).copied().unwrap_or(0)
-    }
-
-    fn charge(&mut self, cell: Cell, amount: i64) {
-        *self.settled.entry(cell).or_default() += amount;
-    }
-
-    /// Time as the ledger lets it run.
-    fn tick(&mut self) -> Timestamp {
-        self.last = self.last.max(self.now);
-        self.last
-    }
-
-    /// An edit takes everything of the running window along.
-    fn relocate(&mut self, from: Cell, to: Cell) {
-        if from == to {
-            return;
-        }
-        let settled = self.settled.remove(&from).unwrap_or(0);
-        self.charge(to, settled);
-        for (cell, _) in self.holds.iter_mut().flat_map(|hold| &mut hold.parts) {
-            if *cell == from {
-                *cell = to;
-            }
-        }
-    }
-
-    /// Whether each of `wanted` fits; `carried` do not need to.
-    fn fits(&self, lines: &[Arc<Meter>], wanted: &[(Cell, i64)], at: Timestamp) -> bool {
-        wanted.iter().all(|(cell, amount)| {
-            let limit = lines[cell.0].effective_limit(at);
-            let used = self.used(*cell);
-            used < limit && used + amount + self.reserved(*cell) <= limit
-        })
-    }
 }
 
 /// Ledger and model side by side.

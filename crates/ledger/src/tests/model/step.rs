@@ -1,0 +1,88 @@
+//! What can happen.
+
+use proptest::prelude::*;
+use tollgate_domain::accounting::Outcome;
+
+use super::LINES;
+
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Reserve {
+        lines: Vec<bool>,
+        amount: i64,
+    },
+    Exchange {
+        hold: usize,
+        lines: Vec<bool>,
+        amount: i64,
+        is_dispatched: bool,
+    },
+    Settle {
+        hold: usize,
+        cost: i64,
+        outcome: Outcome,
+    },
+    Release {
+        hold: usize,
+    },
+    Clock {
+        seconds: i64,
+    },
+    Limit {
+        line: usize,
+        limit: i64,
+    },
+    Boost {
+        line: usize,
+        amount: i64,
+        seconds: i64,
+    },
+    Align {
+        line: usize,
+        is_aligned: bool,
+    },
+    Adjust {
+        line: usize,
+        delta: i64,
+    },
+    Reset {
+        line: usize,
+    },
+    Resolve {
+        number: usize,
+        amount: i64,
+    },
+    Fold {
+        limit: usize,
+    },
+    Die,
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
+    let lines = || prop::collection::vec(any::<bool>(), LINES);
+    let outcome = prop_oneof![
+        4 => Just(Outcome::Reported),
+        1 => Just(Outcome::Counted),
+        1 => Just(Outcome::Failed),
+        1 => Just(Outcome::InDoubt),
+    ];
+    prop_oneof![
+        8 => (lines(), 0_i64..40).prop_map(|(lines, amount)| Step::Reserve { lines, amount }),
+        2 => (0..8_usize, lines(), 0_i64..40, any::<bool>()).prop_map(
+            |(hold, lines, amount, is_dispatched)| Step::Exchange { hold, lines, amount, is_dispatched }
+        ),
+        6 => (0..8_usize, 0_i64..60, outcome)
+            .prop_map(|(hold, cost, outcome)| Step::Settle { hold, cost, outcome }),
+        2 => (0..8_usize).prop_map(|hold| Step::Release { hold }),
+        3 => (-90_000_i64..90_000).prop_map(|seconds| Step::Clock { seconds }),
+        1 => (0..LINES, 0_i64..200).prop_map(|(line, limit)| Step::Limit { line, limit }),
+        1 => (0..LINES, 0_i64..100, 0_i64..90_000)
+            .prop_map(|(line, amount, seconds)| Step::Boost { line, amount, seconds }),
+        1 => (0..LINES, any::<bool>()).prop_map(|(line, is_aligned)| Step::Align { line, is_aligned }),
+        1 => (0..LINES, -50_i64..50).prop_map(|(line, delta)| Step::Adjust { line, delta }),
+        1 => (0..LINES).prop_map(|line| Step::Reset { line }),
+        1 => (0..40_usize, 0_i64..50).prop_map(|(number, amount)| Step::Resolve { number, amount }),
+        1 => (1..9_usize).prop_map(|limit| Step::Fold { limit }),
+        1 => Just(Step::Die),
+    ]
+}
