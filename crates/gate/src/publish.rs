@@ -31,7 +31,9 @@ fn meters_of(snapshot: &Snapshot, change: SnapshotChange, into: &mut Vec<Arc<Met
     match change {
         SnapshotChange::User(id) => {
             let copies = snapshot.user(id).map_or(&[][..], |user| &user.copies);
-            copies.iter().for_each(|copy| of_copy(copy, into));
+            for copy in copies {
+                of_copy(copy, into);
+            }
         }
         SnapshotChange::Key(id) => {
             if let Some(key) = snapshot.key(id) {
