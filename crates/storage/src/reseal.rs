@@ -7,34 +7,34 @@ use crate::tx::Tx;
 use crate::vault::Place;
 
 /// Where sealed secrets stand: the table, its key column, the column, and both statements.
-struct Column {
+struct Sealed {
     table: &'static str,
     column: &'static str,
     select: &'static str,
     update: &'static str,
 }
 
-const COLUMNS: [Column; 4] = [
-    Column {
+const ALL: [Sealed; 4] = [
+    Sealed {
         table: "providers",
         column: "extra_headers_sealed",
         select: "select name as id, extra_headers_sealed as sealed from providers
                  where extra_headers_sealed is not null",
         update: "update providers set extra_headers_sealed = $2 where name = $1",
     },
-    Column {
+    Sealed {
         table: "provider_keys",
         column: "value_sealed",
         select: "select id, value_sealed as sealed from provider_keys where value_sealed is not null",
         update: "update provider_keys set value_sealed = $2 where id = $1",
     },
-    Column {
+    Sealed {
         table: "mcp_clients",
         column: "secrets_sealed",
         select: "select id, secrets_sealed as sealed from mcp_clients where secrets_sealed is not null",
         update: "update mcp_clients set secrets_sealed = $2 where id = $1",
     },
-    Column {
+    Sealed {
         table: "settings",
         column: "value",
         select: "select name as id, value as sealed from settings
@@ -52,30 +52,30 @@ impl Store {
     pub async fn reseal(&self) -> Result<u64> {
         let mut tx = self.begin().await?;
         let mut resealed = 0;
-        for column in &COLUMNS {
-            resealed += reseal_column(&mut tx, column).await?;
+        for sealed_in in &ALL {
+            resealed += reseal_column(&mut tx, sealed_in).await?;
         }
         let _nothing_that_the_data_plane_sees = tx.commit().await?;
         Ok(resealed)
     }
 }
 
-async fn reseal_column(tx: &mut Tx, column: &Column) -> Result<u64> {
+async fn reseal_column(tx: &mut Tx, sealed_in: &Sealed) -> Result<u64> {
     let mut resealed = 0;
-    for row in tx.rows(query(column.select)).await? {
+    for row in tx.rows(query(sealed_in.select)).await? {
         let sealed: String = row.get("sealed")?;
         if tx.vault().is_current(&sealed) {
             continue;
         }
         let id: String = row.get("id")?;
         let place = Place {
-            table: column.table,
-            column: column.column,
+            table: sealed_in.table,
+            column: sealed_in.column,
             row: &id,
         };
         let secret = tx.vault().open(&place, &sealed)?;
         let again = tx.vault().seal(&place, &secret)?;
-        let update: Query = query(column.update).bind(id.as_str()).bind(again);
+        let update: Query = query(sealed_in.update).bind(id.as_str()).bind(again);
         tx.execute(update).await?;
         resealed += 1;
     }

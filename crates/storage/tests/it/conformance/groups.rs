@@ -65,7 +65,7 @@ on_both_engines! {
 
         let stands_above = groups::delete(&mut store.begin().await.unwrap(), above.id).await.unwrap_err();
         assert!(matches!(stands_above, StorageError::Reference));
-        below.name = "Kernel".to_owned();
+        below.name = "Kernel".into();
         below.parents = vec![unit];
         below.updated_at = at(3);
         let (changed, changes) = in_tx!(store, tx => groups::update(&mut tx, &below).await.unwrap());

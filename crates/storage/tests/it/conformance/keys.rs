@@ -65,7 +65,7 @@ on_both_engines! {
         let store = &fixture.store;
         let mut made = key(1, "laptop", KeyHolder::Itself);
         in_tx!(store, tx => virtual_keys::create(&mut tx, &made, &[1; 32]).await.unwrap());
-        made.name = "Desktop".to_owned();
+        made.name = "Desktop".into();
         made.description = Some("at home".to_owned());
         made.is_active = false;
         made.content = content();

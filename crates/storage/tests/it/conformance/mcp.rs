@@ -70,7 +70,7 @@ on_both_engines! {
         assert_eq!(tool_groups::find(store, group.id).await.unwrap(), Some(group.clone()));
         let taken = tool_groups::create(&mut store.begin().await.unwrap(), "readers", None, &[], at(1)).await;
         assert!(taken.unwrap_err().conflicts_with(Constraint::ToolGroupName));
-        group.name = "Viewers".to_owned();
+        group.name = "Viewers".into();
         group.description = Some("may look".to_owned());
         group.tools.clear();
         group.updated_at = at(2);

@@ -61,16 +61,16 @@ on_both_engines! {
         assert_eq!(changes, [SnapshotChange::User(ada.id)]);
         assert_eq!(users::find(store, ada.id).await.unwrap(), Some(ada.clone()));
         let mut twin = user(2, "Twin");
-        twin.email = "ADA@example.com".to_owned();
+        twin.email = "ADA@example.com".into();
         let taken = users::create(&mut store.begin().await.unwrap(), &twin).await;
         assert!(taken.unwrap_err().conflicts_with(Constraint::UserEmail));
-        twin.email = "twin@example.com".to_owned();
+        twin.email = "twin@example.com".into();
         twin.role_id = Some(RoleId(4_711));
         let homeless = users::create(&mut store.begin().await.unwrap(), &twin).await;
         assert!(matches!(homeless.unwrap_err(), StorageError::Reference));
 
         ada.is_active = false;
-        ada.email = "lovelace@example.com".to_owned();
+        ada.email = "lovelace@example.com".into();
         ada.updated_at = at(9);
         let (changed, changes) = in_tx!(store, tx => users::update(&mut tx, &ada).await.unwrap());
         assert!(changed);

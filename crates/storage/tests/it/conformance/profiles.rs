@@ -22,7 +22,7 @@ on_both_engines! {
         let store = &fixture.store;
         let (mut seen, _) = in_tx!(store, tx => profiles::create(&mut tx, profile("Engineering"), "ada", at(1)).await.unwrap());
         let before = seen.clone();
-        seen.name = "Platform".to_owned();
+        seen.name = "Platform".into();
         seen.description = None;
         seen.tags = vec!["ops".to_owned()];
         seen.is_active = false;

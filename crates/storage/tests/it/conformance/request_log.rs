@@ -23,7 +23,7 @@ async fn five_requests(store: &Store) {
     let mut piece = batch(0, 10);
     piece.log = vec![
         at_offset(1, 1, |_| ()),
-        at_offset(2, 2, |entry| entry.facts.model = "gpt-4o-mini".to_owned()),
+        at_offset(2, 2, |entry| entry.facts.model = "gpt-4o-mini".into()),
         at_offset(3, 3, |entry| {
             entry.facts.user = None;
             entry.facts.profile = None;

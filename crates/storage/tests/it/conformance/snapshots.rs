@@ -43,7 +43,7 @@ fn provider_key(number: u128, name: &str, value: KeyValue) -> StoredProviderKey 
 
 /// One of everything; returns what must be published.
 async fn fill(store: &Store) -> Vec<SnapshotChange> {
-    let (_, changes) = in_tx!(store, tx => {
+    let ((), changes) = in_tx!(store, tx => {
         let made = profiles::create(&mut tx, profile("Engineering"), "ada", at(0)).await.unwrap();
         let ada = user(1, "Ada");
         users::create(&mut tx, &ada).await.unwrap();
@@ -197,7 +197,7 @@ on_both_engines! {
         fill(store).await;
         let mut grown = snapshot::load(store, &env).await.unwrap();
         grown.revision = 9;
-        let (_, changes) = in_tx!(store, tx => {
+        let ((), changes) = in_tx!(store, tx => {
             users::delete(&mut tx, user_id(1)).await.unwrap();
             groups::delete(&mut tx, team()).await.unwrap();
             virtual_keys::delete(&mut tx, key(6, "", KeyHolder::Itself).id).await.unwrap();
