@@ -11,6 +11,7 @@ mod model_list;
 mod plan;
 pub mod profile;
 mod request;
+mod settings;
 mod simulate;
 
 pub use decision::{
@@ -19,8 +20,9 @@ pub use decision::{
 };
 pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned};
 pub use evaluate::evaluate;
-pub use grant::{Copy, ModelMeters, ProviderGrant, Settings};
+pub use grant::{Copy, ModelMeters, ProviderGrant};
 pub use model_list::{InvalidModelPattern, ModelList};
 pub use plan::{Candidate, Considered, Need, Outcome, Payer, Plan};
 pub use request::{Endpoint, ModelRequest};
+pub use settings::Settings;
 pub use simulate::{MOST_LISTED, SimulatedHolder, SimulatedRefusal, Simulation, Simulator};

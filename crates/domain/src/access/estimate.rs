@@ -1,7 +1,7 @@
 //! How much a request holds before it is sent.
 
-use super::profile::Reservation;
 use super::request::ModelRequest;
+use super::settings::Reservation;
 use crate::catalog::{ModelInfo, Prices};
 use crate::money::Usd;
 

@@ -3,22 +3,11 @@
 use std::sync::Arc;
 
 use super::model_list::ModelList;
-use super::profile::{OnUnknownPrice, Reservation};
+use super::settings::Settings;
 use crate::ids::{CopyId, ProfileId, ProviderKeyId};
 use crate::limits::Meter;
 use crate::provider::ProviderName;
 use crate::time::Timestamp;
-
-/// What a payer decides about its requests.
-#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Default)]
-pub struct Settings {
-    /// How much a request holds.
-    pub reservation: Reservation,
-    /// What happens to a model without a price.
-    pub on_unknown_price: OnUnknownPrice,
-    /// Records what it would have refused, and refuses nothing.
-    pub shadow: bool,
-}
 
 /// Meters that count only some models.
 #[derive(Debug, Clone)]

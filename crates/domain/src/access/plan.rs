@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::estimate::Estimate;
-use super::grant::{Copy, Settings};
+use super::grant::Copy;
+use super::settings::Settings;
 use crate::catalog::ModelInfo;
 use crate::error::{ErrorKind, GatewayError};
 use crate::ids::VirtualKeyId;

@@ -7,36 +7,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::grant::{Copy, ModelMeters, ProviderGrant, Settings};
+use super::grant::{Copy, ModelMeters, ProviderGrant};
 use super::model_list::{InvalidModelPattern, ModelList};
+use super::settings::Settings;
+pub use super::settings::{OnUnknownPrice, Reservation};
 use crate::ids::{
     BudgetId, CopyId, McpClientId, ProfileId, ProviderConfigId, ProviderKeyId, ToolGroupId, UserId,
 };
 use crate::limits::{Boost, Holder, HolderKind, LimitSet, MeterPlace};
 use crate::provider::ProviderName;
 use crate::time::{Timestamp, Zone};
-
-/// How much a request holds before it is sent.
-#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reservation {
-    /// What it will probably cost; the request is not edited.
-    #[default]
-    Estimate,
-    /// The most it can cost; an output limit is written into it when it has none.
-    Bound,
-}
-
-/// What happens to a model without a known price.
-#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnUnknownPrice {
-    /// It is refused.
-    #[default]
-    Deny,
-    /// It is allowed, and costs nothing.
-    Allow,
-}
 
 /// One provider's part of a profile or key. A provider appears once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::access::grant::{Copy, ProviderGrant, Settings};
+use crate::access::grant::{Copy, ProviderGrant};
 use crate::access::plan::{Considered, Outcome, Payer};
+use crate::access::settings::Settings;
 use crate::error::{ErrorKind, GatewayError};
 use crate::limits::Meter;
 use crate::provider::Provider;
