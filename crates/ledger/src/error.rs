@@ -40,7 +40,7 @@ pub enum OpenError {
     },
     /// The journal that the database belongs to is not here.
     #[error(
-        "the database belongs to the journal `{expected}`, which is not in `{dir}`; restore it, or accept its loss with `--accept-foreign-journal`"
+        "the database belongs to the journal `{expected}`, which is not in `{dir}`; restore it, or accept its loss by setting `journal.accept_foreign`"
     )]
     Missing {
         /// The journal that the database knows.
@@ -50,7 +50,7 @@ pub enum OpenError {
     },
     /// The journal belongs to another database.
     #[error(
-        "the journal in `{dir}` is `{found}`, which this database does not know; put the right one back, or set it aside with `--accept-foreign-journal`"
+        "the journal in `{dir}` is `{found}`, which this database does not know; put the right one back, or have it set aside by setting `journal.accept_foreign`"
     )]
     Foreign {
         /// The journal that is here.
