@@ -1,0 +1,69 @@
+//! What the tests share: the gateway as a process, its management API, and a caller with a budget.
+
+mod admin;
+mod caller;
+mod process;
+
+pub(crate) use admin::Admin;
+pub(crate) use caller::{Answer, Caller};
+pub(crate) use process::{ADMIN_KEY, Gateway, serve_command, start};
+
+use serde_json::{Value, json};
+use tollgate_testkit::provider::MockProvider;
+
+/// Prices of every model that the tests use, in nano-dollars a token.
+pub(crate) const INPUT_NANOS: i64 = 1_000;
+pub(crate) const OUTPUT_NANOS: i64 = 2_000;
+
+/// The cost of this many tokens, in nano-dollars.
+pub(crate) fn cost(input: u64, output: u64) -> i64 {
+    i64::try_from(input).unwrap() * INPUT_NANOS + i64::try_from(output).unwrap() * OUTPUT_NANOS
+}
+
+/// The most that a chat request with this body and output limit can cost in the mode `bound`: a token for each byte,
+/// 64 tokens that the provider may add, and all of the output.
+pub(crate) fn bound(body_bytes: usize, max_tokens: u64) -> i64 {
+    cost(u64::try_from(body_bytes).unwrap() + 64, max_tokens)
+}
+
+/// A gateway in front of a scripted upstream, and one caller whose daily budget is `max_limit` dollars.
+pub(crate) struct Stage {
+    pub(crate) gateway: Gateway,
+    pub(crate) provider: MockProvider,
+    pub(crate) caller: Caller,
+}
+
+impl Stage {
+    pub(crate) async fn new(max_limit: f64, reservation: &str) -> Self {
+        let provider = MockProvider::start().await;
+        let gateway = start().await;
+        let caller = Caller::behind(
+            &gateway,
+            &provider.base_url(),
+            max_limit,
+            reservation,
+            json!({}),
+        )
+        .await;
+        Self {
+            gateway,
+            provider,
+            caller,
+        }
+    }
+
+    /// With a dollar, reserving as by default.
+    pub(crate) async fn with_a_dollar() -> Self {
+        Self::new(1.0, "estimate").await
+    }
+}
+
+/// A chat request to the scripted upstream.
+pub(crate) fn chat(model: &str, max_tokens: u64, is_stream: bool) -> Value {
+    json!({
+        "model": format!("mock/{model}"),
+        "messages": [{"role": "user", "content": "Say hello"}],
+        "max_tokens": max_tokens,
+        "stream": is_stream,
+    })
+}

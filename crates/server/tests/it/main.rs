@@ -1,0 +1,17 @@
+//! The binary from outside: started as a process, fed with bad input, killed, and held against the books of the
+//! upstream that it talked to.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
+
+mod bad_input;
+mod black_box;
+mod crash;
+mod data_dir;
+mod overshoot;
+mod passthrough;
+mod shutdown;
+mod upstream_faults;
