@@ -1,6 +1,7 @@
 //! Access profiles: the templates, with a version and a snapshot of each change.
 
 pub mod roles;
+pub mod rotation;
 pub mod versions;
 
 use tollgate_domain::Timestamp;

@@ -1,4 +1,6 @@
-use tollgate_storage::copies::{self};
+use tollgate_domain::ids::ProfileId;
+use tollgate_storage::copies;
+use tollgate_storage::profiles::rotation::{self, Rotation};
 use tollgate_storage::profiles::{self, ProfileFilter, versions};
 use tollgate_storage::{Constraint, PageRequest, StorageError, roles, users};
 
@@ -121,6 +123,30 @@ on_both_engines! {
         first.sort();
         first.dedup();
         assert_eq!(first.len(), 5);
+    }
+
+    async fn rotations_are_due_in_order_and_once(fixture: &Fixture) {
+        let store = &fixture.store;
+        let next = |seconds| Rotation { next_at: Some(at(seconds)), last_at: None };
+        let (ids, _) = in_tx!(store, tx => {
+            let mut ids = Vec::new();
+            for (name, seconds) in [("One", 20), ("Two", 10), ("Three", 30)] {
+                let id = profiles::create(&mut tx, profile(name), "ada", at(0)).await.unwrap().id;
+                assert_eq!(rotation::find(&mut tx, id).await.unwrap(), Some(Rotation::default()));
+                assert!(rotation::set(&mut tx, id, next(seconds)).await.unwrap());
+                ids.push(id);
+            }
+            assert!(!rotation::set(&mut tx, ProfileId(4_711), next(1)).await.unwrap());
+            ids
+        });
+        assert_eq!(rotation::due(store, at(9), 9).await.unwrap(), []);
+        assert_eq!(rotation::due(store, at(20), 9).await.unwrap(), [ids[1], ids[0]]);
+        assert_eq!(rotation::due(store, at(99), 1).await.unwrap(), [ids[1]]);
+        let done = Rotation { next_at: Some(at(110)), last_at: Some(at(10)) };
+        in_tx!(store, tx => assert!(rotation::set(&mut tx, ids[1], done).await.unwrap()));
+        assert_eq!(rotation::due(store, at(20), 9).await.unwrap(), [ids[0]]);
+        assert_eq!(rotation::find(store, ids[1]).await.unwrap(), Some(done));
+        assert_eq!(rotation::find(store, ProfileId(4_711)).await.unwrap(), None);
     }
 
     async fn profiles_come_with_roles(fixture: &Fixture) {
