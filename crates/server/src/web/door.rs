@@ -44,7 +44,6 @@ impl Door for Doors {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response<Self::Body> {
-        let client = ClientAddress::find(peer.ip(), request.headers(), &self.trusted_proxies);
         let proxy = self
             .proxy
             .as_ref()
@@ -53,7 +52,7 @@ impl Door for Doors {
             let work = AssertUnwindSafe(proxy.serve(request)).catch_unwind();
             work.await.map(|answer| answer.map(Either::Left))
         } else {
-            let work = AssertUnwindSafe(self.serve_web(request, client, peer)).catch_unwind();
+            let work = AssertUnwindSafe(self.serve_web(request, peer)).catch_unwind();
             work.await.map(|answer| answer.map(Either::Right))
         };
         // The panic itself was logged by the hook, with its place and without the request's content.
@@ -65,9 +64,9 @@ impl Doors {
     async fn serve_web(
         &self,
         mut request: Request<Incoming>,
-        client: ClientAddress,
         peer: SocketAddr,
     ) -> Response<WebBody> {
+        let client = ClientAddress::find(peer.ip(), request.headers(), &self.trusted_proxies);
         let extensions = request.extensions_mut();
         extensions.insert(client);
         extensions.insert(ConnectInfo(SocketAddr::new(client.ip, peer.port())));
