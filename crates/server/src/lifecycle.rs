@@ -10,12 +10,33 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long dropped requests and the last round of the workers may take. Nothing in either waits for a client.
 const LAST_ROUND: Duration = Duration::from_secs(20);
+
+/// The signals that the process answers to. Caught before anything else starts, so that one that comes early is not lost
+/// and does not kill a process that has already begun to write.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// When the system does not let us.
+    pub(crate) fn catch() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("catch signals");
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hangup: catch(SignalKind::hangup())?,
+        })
+    }
+}
 
 /// Owns the order in which the process comes up and goes down.
 #[derive(Clone)]
@@ -80,12 +101,18 @@ impl Lifecycle {
     /// Waits for a reason to stop, calling `reload` at each SIGHUP, then goes through the phases of stopping.
     ///
     /// # Errors
-    /// When signals cannot be caught, or a worker died.
-    pub(crate) async fn run(&self, grace: Duration, reload: impl Fn()) -> anyhow::Result<()> {
-        let catch = |kind| signal(kind).context("catch signals");
-        let mut terminate = catch(SignalKind::terminate())?;
-        let mut interrupt = catch(SignalKind::interrupt())?;
-        let mut hangup = catch(SignalKind::hangup())?;
+    /// When a worker died.
+    pub(crate) async fn run(
+        &self,
+        signals: Signals,
+        grace: Duration,
+        reload: impl Fn(),
+    ) -> anyhow::Result<()> {
+        let Signals {
+            mut terminate,
+            mut interrupt,
+            mut hangup,
+        } = signals;
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
@@ -163,7 +190,7 @@ mod tests {
         lifecycle.start_serving();
         lifecycle.spawn_worker("short-lived", async {});
         let error = lifecycle
-            .run(Duration::from_secs(1), || {})
+            .run(Signals::catch().unwrap(), Duration::from_secs(1), || {})
             .await
             .unwrap_err();
         assert!(error.to_string().contains("a worker ended"), "{error}");
@@ -186,7 +213,11 @@ mod tests {
             order.send("last fold").unwrap();
         });
         lifecycle.soft.cancel();
-        lifecycle.run(Duration::from_secs(30), || {}).await.unwrap();
+        let signals = Signals::catch().unwrap();
+        lifecycle
+            .run(signals, Duration::from_secs(30), || {})
+            .await
+            .unwrap();
         assert_eq!(seen.recv().await, Some("request dropped"));
         assert_eq!(seen.recv().await, Some("last fold"));
     }

@@ -11,7 +11,7 @@ use crate::bootstrap::{DemoKeys, ensure_admin_key, ensure_demo, register_provide
 use crate::config::{Config, Environment, Loaded, Overrides, load};
 use crate::failure::Failure;
 use crate::installation::Installation;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::listeners::{Sockets, TlsKeys};
 use crate::planes::Planes;
 use crate::run_file::{RunFacts, RunFile};
@@ -28,6 +28,7 @@ pub(super) fn run(overrides: &Overrides) -> Result<(), Failure> {
 
 async fn serve(loaded: Loaded, environment: Environment) -> Result<(), Failure> {
     let Loaded { config, file, .. } = loaded;
+    let signals = Signals::catch()?;
     let sockets = Sockets::bind(&config).await?;
     sockets.announce(file.as_deref());
     let tls = tls_keys(&config)?;
@@ -73,7 +74,6 @@ async fn serve(loaded: Loaded, environment: Environment) -> Result<(), Failure> 
     let run_facts = sockets.facts(tls.is_some());
     planes.serve(sockets, &config, tls.as_ref(), &installation, &lifecycle);
     lifecycle.start_serving();
-    let run_file = RunFile::write(&config.data_dir, &run_facts)?;
     if let Some(key) = admin_key {
         output::line(format_args!(
             "management key (shown once; keep it): {}",
@@ -83,10 +83,11 @@ async fn serve(loaded: Loaded, environment: Environment) -> Result<(), Failure> 
     if let Some(keys) = demo {
         print_demo(&run_facts, &keys);
     }
+    let run_file = RunFile::write(&config.data_dir, &run_facts)?;
     tracing::info!("ready");
 
     let stopped = lifecycle
-        .run(config.http.shutdown_grace.0, || {
+        .run(signals, config.http.shutdown_grace.0, || {
             if let Some(keys) = &tls {
                 keys.reload();
             }

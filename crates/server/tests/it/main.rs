@@ -9,9 +9,13 @@
 
 mod bad_input;
 mod black_box;
+mod commands;
+mod configuration;
 mod crash;
 mod data_dir;
+mod listeners;
 mod overshoot;
 mod passthrough;
+mod plain_process;
 mod shutdown;
 mod upstream_faults;

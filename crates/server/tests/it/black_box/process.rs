@@ -45,7 +45,8 @@ pub(crate) fn serve_command(data_dir: &Path) -> Command {
 }
 
 impl Gateway {
-    async fn spawn(directory: Arc<TempDir>) -> Self {
+    /// Starts one on the `data` in this directory.
+    pub(crate) async fn spawn(directory: Arc<TempDir>) -> Self {
         let mut child = serve_command(&directory.path().join("data"))
             .spawn()
             .unwrap();
@@ -123,6 +124,14 @@ impl Gateway {
     pub(crate) async fn stopped_and_restarted(self) -> Self {
         self.terminate();
         self.restarted().await
+    }
+
+    /// Ends it by SIGTERM, does something with its data directory, and starts it again.
+    pub(crate) async fn stopped_then(mut self, act: impl AsyncFnOnce(&Path)) -> Self {
+        self.terminate();
+        assert!(self.wait().await.success(), "{}", self.output());
+        act(&self.data_dir()).await;
+        Self::spawn(self.directory.clone()).await
     }
 
     /// Waits for its end, which must be a success, then starts it on the same data directory.
