@@ -100,7 +100,8 @@ pub(crate) fn to_provider(
 
 /// What of the provider's headers the client gets to see.
 pub(crate) fn to_client(upstream: &response::Parts) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(16);
+    // What comes from here and what Tollgate adds, without having to grow.
+    let mut headers = HeaderMap::with_capacity(24);
     let mut copy = |name: &HeaderName, as_name: &HeaderName| {
         if let Some(value) = upstream.headers.get(name) {
             headers.insert(as_name, value.clone());
