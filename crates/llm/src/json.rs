@@ -9,9 +9,19 @@ use memchr::memmem::Finder;
 use memchr::{memchr2, memchr2_iter, memchr3};
 use smallvec::SmallVec;
 
+/// Names and separators are shorter than this: a plain loop finds their ends before a vector search has begun.
+const NEAR: usize = 16;
+
 /// The index of the quote that ends the string whose first byte after the opening quote is `from`.
 pub(crate) fn string_end(json: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
+    for byte in json.get(from..)?.iter().take(NEAR) {
+        match byte {
+            b'"' => return Some(at),
+            b'\\' => break,
+            _ => at += 1,
+        }
+    }
     loop {
         let found = at + memchr2(b'"', b'\\', json.get(at..)?)?;
         if json[found] == b'"' {
@@ -81,6 +91,41 @@ pub(crate) fn outermost_member<'a>(json: &'a [u8], name: &Finder<'_>) -> Option<
         .map(|(_, value)| &json[value..])
 }
 
+/// As [`outermost_member`] for several names, each with its quotes, in one pass over the whole text; nothing is found in
+/// what is not one object.
+pub(crate) fn outermost_members<'a, const N: usize>(
+    json: &'a [u8],
+    names: [&[u8]; N],
+) -> [Option<&'a [u8]>; N] {
+    let mut values = [None; N];
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some((found, byte)) = next_brace_or_quote(json, at) {
+        at = found + 1;
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth > 1 => depth -= 1,
+            b'}' => {
+                let is_all = depth == 1 && skip_whitespace(json, at) == json.len();
+                return if is_all { values } else { [None; N] };
+            }
+            _ => {
+                let Some(end) = string_end(json, at) else {
+                    break;
+                };
+                at = end + 1;
+                if depth == 1
+                    && let Some(index) = names.iter().position(|name| *name == &json[found..at])
+                    && let Some(value) = value_after(json, at)
+                {
+                    values[index] = Some(&json[value..]);
+                }
+            }
+        }
+    }
+    [None; N]
+}
+
 /// Where the value starts whose member name ends at `at`; `None` when no colon follows, so that it is no name.
 pub(crate) fn value_after(json: &[u8], at: usize) -> Option<usize> {
     let colon = skip_whitespace(json, at);
@@ -129,7 +174,14 @@ fn closes_once(rest: &[u8]) -> bool {
 }
 
 fn next_brace_or_quote(json: &[u8], from: usize) -> Option<(usize, u8)> {
-    let found = from + memchr3(b'"', b'{', b'}', json.get(from..)?)?;
+    let rest = json.get(from..)?;
+    for (offset, byte) in rest.iter().take(NEAR).enumerate() {
+        if matches!(byte, b'"' | b'{' | b'}') {
+            return Some((from + offset, *byte));
+        }
+    }
+    let far = from + NEAR;
+    let found = far + memchr3(b'"', b'{', b'}', json.get(far..)?)?;
     Some((found, json[found]))
 }
 
@@ -179,10 +231,53 @@ mod tests {
         assert_eq!(found(r#"{"a":[{}],"usage":2}"#), Some("2}"));
     }
 
+    #[test]
+    fn several_members_are_found_in_one_pass() {
+        let found = |json: &'static str| {
+            outermost_members(json.as_bytes(), [b"\"a\"".as_slice(), b"\"b\""])
+                .map(|rest| rest.map(|rest| std::str::from_utf8(rest).unwrap()))
+        };
+        assert_eq!(
+            found(r#"{"a":1,"b" : 2} "#),
+            [Some(r#"1,"b" : 2} "#), Some("2} ")]
+        );
+        assert_eq!(
+            found(r#"{"x":{"a":1},"y":"a","a":2,"a":3}"#),
+            [Some("3}"), None]
+        );
+        for broken in [
+            r#"{"a":1"#,
+            r#"{"a":1}}"#,
+            r#"{"a":1} x"#,
+            r#"}{"a":1}"#,
+            r#"{"a":1,""#,
+            "",
+        ] {
+            assert_eq!(found(broken), [None, None], "{broken}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn one_pass_finds_what_a_search_finds(
+            json in r#"[{}"ab:, \\\[\]1]{0,60}"#,
+            cut in 0_usize..8,
+        ) {
+            let json = format!(r#"{{"long enough to be far":"{}",{json}"#, "y".repeat(cut * 5));
+            for name in ["\"a\"", "\"b\""] {
+                // What is no object at all is found by neither; a brace before the first object only fools the search.
+                let one = outermost_members(json.as_bytes(), [name.as_bytes()])[0];
+                if let Some(value) = one {
+                    let searched = outermost_member(json.as_bytes(), &Finder::new(name));
+                    prop_assert_eq!(searched, Some(value));
+                }
+            }
+        }
+
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = is_deeper_than(&bytes, 3);
+            let _ = outermost_members(&bytes, [b"\"usage\"".as_slice()]);
             let _ = outermost_member(&bytes, &Finder::new("\"usage\""));
         }
 

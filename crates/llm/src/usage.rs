@@ -21,7 +21,7 @@ use crate::json;
 static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"usage\""));
 static USAGE_METADATA: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new("\"usageMetadata\""));
-static SERVICE_TIER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"service_tier\""));
+const SERVICE_TIER: &[u8] = b"\"service_tier\"";
 
 /// The shape in which a provider reports usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,11 +55,14 @@ impl UsageFormat {
 
 /// The usage that a whole (not streamed) answer reports, if it does. Finds the report and parses nothing else.
 pub fn from_body(format: UsageFormat, body: &[u8]) -> Option<TokenUsage> {
-    let report = json::outermost_member(body, format.member())?;
+    let member = format.member();
+    member.find(body)?;
+    let names = [member.needle(), SERVICE_TIER];
+    let [report, tier] = json::outermost_members(body, names);
     let mut collector = UsageCollector::new(format);
-    collector.read_report(report);
+    collector.read_report(report?);
     if format == UsageFormat::OpenAi
-        && let Some(tier) = json::outermost_member(body, &SERVICE_TIER)
+        && let Some(tier) = tier
     {
         collector.read_tier(tier);
     }
