@@ -65,6 +65,14 @@ impl Query {
         self.bind(Value::Text(value.map(|value| value.to_string())))
     }
 
+    /// Whether a value has a NUL character, which no stored text has: PostgreSQL cannot keep one, and would refuse the
+    /// statement instead of finding nothing.
+    pub(crate) fn has_unstorable_text(&self) -> bool {
+        self.values
+            .iter()
+            .any(|value| matches!(value, Value::Text(Some(text)) if text.contains('\0')))
+    }
+
     /// Appends fixed text.
     pub(crate) fn push(&mut self, text: &'static str) {
         self.text.to_mut().push_str(text);

@@ -170,6 +170,9 @@ impl Db<'_> {
     }
 
     pub(crate) async fn rows(&mut self, query: Query) -> Result<Vec<Row>> {
+        if query.has_unstorable_text() {
+            return Ok(Vec::new());
+        }
         match self {
             Self::Store(store) => store.rows(query).await,
             Self::Tx(tx) => tx.rows(query).await,

@@ -113,6 +113,8 @@ on_both_engines! {
         assert_eq!(find("grace@exa", None).await, ["Grace"]);
         assert_eq!(find("nobody", None).await, Vec::<String>::new());
         assert_eq!(find("  ", None).await.len(), 5);
+        assert_eq!(find("a\0d", None).await, Vec::<String>::new());
+        assert_eq!(users::find_by_email(store, "ada@example.com\0").await.unwrap(), None);
 
         let page = PageRequest { limit: 2, offset: 3 };
         let page = users::list(store, &UserFilter::default(), page).await.unwrap();
