@@ -96,7 +96,7 @@ impl SnapshotPublisher {
         let environment = self.snapshots.environment.as_ref();
         snapshot::apply(&self.snapshots.store, environment, &mut next, &pending).await?;
         next.revision += 1;
-        self.gate.publish(next);
+        self.gate.publish_changes(next, &pending);
         pending.clear();
         Ok(())
     }
