@@ -8,6 +8,15 @@ use tollgate_storage::{Tx, audit};
 use crate::context::Context;
 use crate::problem::Answer;
 
+/// The id of what something was done to, whatever its kind.
+pub(crate) struct Target(String);
+
+impl<T: std::fmt::Display> From<T> for Target {
+    fn from(id: T) -> Self {
+        Self(id.to_string())
+    }
+}
+
 /// One act.
 #[derive(Debug)]
 pub(crate) struct Act {
@@ -23,11 +32,11 @@ pub(crate) struct Act {
 
 impl Act {
     /// `action` done to the thing of this kind with this id.
-    pub(crate) fn new(action: &'static str, kind: &'static str, target: impl ToString) -> Self {
+    pub(crate) fn new(action: &'static str, kind: &'static str, target: impl Into<Target>) -> Self {
         Self {
             action,
             kind,
-            target: target.to_string(),
+            target: target.into().0,
             profile: None,
             user: None,
             before: None,

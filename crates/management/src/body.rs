@@ -73,7 +73,7 @@ impl Problems {
     }
 }
 
-impl<'a> Node<'a> {
+impl Node<'_> {
     pub(crate) fn is_null(&self) -> bool {
         self.raw.get() == "null"
     }

@@ -87,6 +87,10 @@ fn write_problem(response: Response, problem: &Problem, event: &str) -> Response
 }
 
 /// A path that the router does not know.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "extractors are passed by value"
+)]
 pub(crate) async fn unknown_path(uri: Uri) -> Problem {
     no_such_path(&uri.path().chars().take(200).collect::<String>())
 }

@@ -5,7 +5,7 @@ mod path;
 mod precondition;
 mod query;
 
-pub(crate) use json::{Json, OptionalJson};
+pub(crate) use json::{Json, OptionalJson, read_bytes};
 pub(crate) use path::{Path, VersionNumber};
 pub(crate) use precondition::{IfMatch, etag};
-pub(crate) use query::{Page, Query};
+pub(crate) use query::{Page, Query, count};

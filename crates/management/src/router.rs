@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::Problem;
 use crate::state::ManagementState;
 use crate::{
-    access_profiles, api_keys, door, edge, groups, openapi, policy, prices, providers, quota,
-    roles, users, virtual_keys,
+    access_profiles, api_keys, door, edge, groups, idempotency, logs, model_configs, openapi,
+    policy, prices, providers, quota, roles, users, virtual_keys,
 };
 
 /// What the description groups operations by.
@@ -31,6 +31,11 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     (
         "business units",
         "Groups of users with limits of their own.",
+    ),
+    ("model limits", "Limits on models, wherever they are used."),
+    (
+        "request log",
+        "What was asked, what it cost and how it ended.",
     ),
     ("management keys", "Keys of this API."),
     ("virtual keys", "What callers of the data plane show."),
@@ -60,10 +65,12 @@ fn operations() -> Operations {
             .merge(virtual_keys::operations())
             .merge(groups::operations())
             .merge(groups::user_teams())
+            .merge(model_configs::operations())
             .merge(policy::operations()),
         api: api_keys::operations()
             .merge(providers::operations())
-            .merge(prices::operations()),
+            .merge(prices::operations())
+            .merge(logs::operations()),
         own_door: quota::operations(),
         short: access_profiles::operations(),
     }
@@ -88,7 +95,10 @@ pub(crate) fn documented() -> OpenApiRouter<ManagementState> {
 pub fn router(state: ManagementState) -> Router {
     let operations = operations();
     let door = || from_fn_with_state(state.clone(), door::authenticate);
-    let guarded = |routes: OpenApiRouter<ManagementState>| Router::from(routes).route_layer(door());
+    let guarded = |routes: OpenApiRouter<ManagementState>| {
+        let repeat = from_fn_with_state(state.clone(), idempotency::repeat);
+        Router::from(routes).route_layer(repeat).route_layer(door())
+    };
     let short = guarded(operations.short).route_layer(from_fn(edge::deprecated));
     Router::new()
         .nest(
@@ -105,6 +115,10 @@ pub fn router(state: ManagementState) -> Router {
 }
 
 /// A bug costs one request.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is the layer's"
+)]
 fn answer_panic(panic: Box<dyn std::any::Any + Send>) -> Response {
     let cause = panic
         .downcast_ref::<String>()

@@ -91,8 +91,13 @@ pub fn describe_secret(text: &str, prefix: &str) -> (KeyHash, String) {
 /// SHA-256. Our secrets have 256 random bits, so nothing slower is needed, and looking a secret up by its hash takes the
 /// same time whatever it shares with one that exists.
 pub fn hash_secret(text: &str) -> KeyHash {
-    let mut hash = KeyHash::default();
-    hash.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
+    hash_bytes(text.as_bytes())
+}
+
+/// SHA-256.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
     hash
 }
 

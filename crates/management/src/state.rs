@@ -39,7 +39,13 @@ pub trait Policy: Explain {
 /// Everything that the operations use. Cheap to clone.
 #[derive(Clone)]
 pub struct ManagementState {
-    inner: Arc<ManagementParts>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: ManagementParts,
+    /// Held while a request with an idempotency key runs.
+    idempotency: tokio::sync::Mutex<()>,
 }
 
 /// What [`ManagementState`] is made from.
@@ -68,16 +74,23 @@ impl ManagementState {
     /// The state made of these parts.
     pub fn new(parts: ManagementParts) -> Self {
         Self {
-            inner: Arc::new(parts),
+            inner: Arc::new(Inner {
+                parts,
+                idempotency: tokio::sync::Mutex::new(()),
+            }),
         }
     }
 
     pub(crate) fn parts(&self) -> &ManagementParts {
-        &self.inner
+        &self.inner.parts
+    }
+
+    pub(crate) fn idempotency(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.idempotency
     }
 
     pub(crate) fn ids(&self) -> &dyn IdSource {
-        self.inner.ids.as_ref()
+        self.inner.parts.ids.as_ref()
     }
 }
 

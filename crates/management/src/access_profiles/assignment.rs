@@ -55,18 +55,15 @@ pub(crate) async fn assign(
     {
         return Ok(None);
     }
-    let copy = match existing {
-        Some(old) => {
-            let revived = revive(old, profile, terms, ctx.now());
-            copies::update(tx, &revived).await?;
-            revived
-        }
-        None => {
-            let id = CopyId::from_uuid(ctx.parts().ids.next_uuid());
-            let made = first_copy(id, user.id, profile, terms, ctx.now());
-            copies::create(tx, &made).await?;
-            made
-        }
+    let copy = if let Some(old) = existing {
+        let revived = revive(old, profile, terms, ctx.now());
+        copies::update(tx, &revived).await?;
+        revived
+    } else {
+        let id = CopyId::from_uuid(ctx.parts().ids.next_uuid());
+        let made = first_copy(id, user.id, profile, terms, ctx.now());
+        copies::create(tx, &made).await?;
+        made
     };
     let has_key = !virtual_keys::of_user(&mut *tx, user.id).await?.is_empty();
     let key = if has_key {

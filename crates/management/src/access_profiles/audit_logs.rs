@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::answers::Refusals;
 use crate::context::{Context, Require, ViewAccessProfiles};
-use crate::extract::{Json, Page, Path, Query};
+use crate::extract::{Json, Page, Path, Query, count};
 use crate::problem::{Answer, Problem};
 
 /// Which entries.
@@ -119,7 +119,7 @@ async fn list(
     let found = audit::list(ctx.store(), &filter, page.into()).await?;
     let audit_logs: Vec<_> = found.items.into_iter().map(AuditLogView::from).collect();
     Ok(Json(AuditLogList {
-        count: page.count(&audit_logs),
+        count: count(&audit_logs),
         audit_logs,
         total_count: found.total,
         limit: page.limit,

@@ -8,7 +8,7 @@ use super::copying::{Field, take_over};
 use super::{count_holders, get_existing};
 use crate::answers::Refusals;
 use crate::context::{Require, ViewAccessProfiles};
-use crate::extract::{Json, Page, Path, Query};
+use crate::extract::{Json, Page, Path, Query, count};
 use crate::problem::{Answer, Problem};
 
 /// Which copies.
@@ -63,7 +63,7 @@ pub(crate) async fn list_access_profile_drift(
     let after = after.map_err(|error| Problem::invalid("/query/after", error.to_string()))?;
     let profile = get_existing(ctx.store(), id).await?;
     let batch = copies::of_profile(ctx.store(), id, after, page.limit).await?;
-    let is_full = page.count(&batch) == u64::from(page.limit);
+    let is_full = count(&batch) == u64::from(page.limit);
     let last = batch.last().filter(|_| is_full);
     let next_after = last.map(|stored| stored.copy.user_id.to_string());
     let copies = batch
@@ -82,7 +82,7 @@ pub(crate) async fn list_access_profile_drift(
         .collect::<Answer<Vec<_>>>()?;
     Ok(Json(DriftList {
         profile_version: profile.version,
-        count: page.count(&copies),
+        count: count(&copies),
         copies,
         total_count: count_holders(ctx.store(), id).await?,
         next_after,

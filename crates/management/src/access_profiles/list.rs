@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::view::AccessProfileView;
 use crate::answers::Refusals;
 use crate::context::{Require, ViewAccessProfiles};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which profiles.
@@ -58,7 +58,7 @@ pub(crate) async fn list_access_profiles(
     let found = profiles::list(ctx.store(), &filter, page.into()).await?;
     let access_profiles: Vec<_> = found.items.iter().map(super::view).collect();
     Ok(Json(AccessProfileList {
-        count: page.count(&access_profiles),
+        count: count(&access_profiles),
         access_profiles,
         total_count: found.total,
         limit: page.limit,

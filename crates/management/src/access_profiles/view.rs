@@ -15,6 +15,10 @@ use crate::provider_configs::{ProviderConfigView, view_budgets, view_rate_limit}
 
 /// An access profile: what whoever holds a copy of it may use, and how much.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the fields are the contract's"
+)]
 pub(crate) struct AccessProfileView {
     id: i64,
     name: String,

@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiKeyView;
 use crate::answers::Refusals;
 use crate::context::{Require, ViewApiKeys};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which keys.
@@ -45,7 +45,7 @@ pub(crate) async fn list_api_keys(
     let found = management_keys::list(ctx.store(), page.into()).await?;
     let api_keys: Vec<_> = found.items.into_iter().map(ApiKeyView::from).collect();
     Ok(Json(ApiKeyList {
-        count: page.count(&api_keys),
+        count: count(&api_keys),
         api_keys,
         total_count: found.total,
         limit: page.limit,

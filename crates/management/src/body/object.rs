@@ -69,6 +69,10 @@ impl<'a, 'p> Object<'a, 'p> {
         }
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "outside: was it readable; inside: was it there"
+    )]
     pub(crate) fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take(name) {
             Some(node) if !node.is_null() => T::from_json(&node, self.problems).map(Some),
@@ -76,6 +80,10 @@ impl<'a, 'p> Object<'a, 'p> {
         }
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "outside: was it readable; inside: was it there"
+    )]
     pub(crate) fn given<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take(name) {
             Some(node) if node.is_null() => {

@@ -56,11 +56,11 @@ impl Page {
             .skip(offset.unwrap_or(usize::MAX))
             .take(limit.unwrap_or(usize::MAX))
     }
+}
 
-    /// How many entries an answer has.
-    pub(crate) fn count<T>(self, entries: &[T]) -> u64 {
-        u64::try_from(entries.len()).unwrap_or(u64::MAX)
-    }
+/// How many entries an answer has.
+pub(crate) fn count<T>(entries: &[T]) -> u64 {
+    u64::try_from(entries.len()).unwrap_or(u64::MAX)
 }
 
 impl From<Page> for tollgate_storage::PageRequest {

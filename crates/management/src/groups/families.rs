@@ -24,7 +24,7 @@ use crate::context::{
     UpdateCustomers, UpdateTeams, UpdateUsers, ViewAccessProfiles, ViewBusinessUnits,
     ViewCustomers, ViewTeams, ViewUsers,
 };
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Json, Path, Query, count};
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 use crate::users;
@@ -79,7 +79,7 @@ macro_rules! family {
             pub(crate) async fn $list_op(ctx: Require<$view>, Query(query): Query<ListGroups>) -> Answer<Json<$list>> {
                 let found = operations::list(&ctx, GroupKind::$kind, query).await?;
                 Ok(Json($list {
-                    count: found.page.count(&found.groups),
+                    count: count(&found.groups),
                     $many: found.groups,
                     total_count: found.total_count,
                     limit: found.page.limit,

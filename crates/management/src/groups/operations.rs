@@ -15,7 +15,7 @@ use crate::answers::Message;
 use crate::audit::Act;
 use crate::body::body;
 use crate::context::Context;
-use crate::extract::{Json, Page};
+use crate::extract::{Json, Page, count};
 use crate::problem::{Answer, Problem};
 
 /// Which groups.
@@ -176,7 +176,7 @@ pub(super) async fn list_members(
         }
     }
     Ok(Json(MemberList {
-        count: page.count(&views),
+        count: count(&views),
         members: views,
         total_count: found.total,
         limit: page.limit,

@@ -161,6 +161,10 @@ pub(crate) fn money(amount: Usd) -> Box<RawValue> {
 }
 
 /// For `serialize_with`: an exact JSON number, which a float would not be.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
 pub(crate) fn write_money<S: Serializer>(amount: &Usd, serializer: S) -> Result<S::Ok, S::Error> {
     money(*amount).serialize(serializer)
 }

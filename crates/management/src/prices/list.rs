@@ -4,7 +4,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::PriceView;
 use crate::answers::Refusals;
 use crate::context::{Require, ViewProviders};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which prices.
@@ -67,7 +67,7 @@ pub(crate) async fn list_prices(
         .filter_map(|entry| PriceView::of_catalog(&entry.provider, &entry.model, &entry.info))
         .collect();
     Ok(Json(PriceList {
-        count: page.count(&prices),
+        count: count(&prices),
         prices,
         total_count,
         limit: page.limit,

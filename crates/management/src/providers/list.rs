@@ -6,7 +6,7 @@ use super::keys::ProviderKeyView;
 use super::{ProviderView, view_with};
 use crate::answers::Refusals;
 use crate::context::{Require, ViewProviders};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which providers.
@@ -59,7 +59,7 @@ pub(crate) async fn list_providers(
         })
         .collect();
     Ok(Json(ProviderList {
-        count: page.count(&providers),
+        count: count(&providers),
         providers,
         total_count,
         limit: page.limit,

@@ -3,7 +3,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::answers::Refusals;
 use crate::context::{Require, ViewProviders};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which models.
@@ -95,7 +95,7 @@ pub(crate) async fn list_models(
         })
         .collect();
     Ok(Json(ModelList {
-        count: page.count(&models),
+        count: count(&models),
         models,
         total_count,
         limit: page.limit,

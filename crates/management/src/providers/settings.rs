@@ -15,8 +15,8 @@ use crate::body::{Problems, Secret, body};
 /// What answers show instead of a secret. Sent back, it means: keep the secret.
 pub(crate) const MASK: &str = "********";
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const DEFAULT_RETRIES: u32 = 1;
 const DEFAULT_BACKOFF: Duration = Duration::from_millis(500);
 const DEFAULT_BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -116,9 +116,10 @@ pub(crate) fn apply_network(
     let base_url = match (&input.base_url, old) {
         (Some(text), _) => read_base_url(text, problems),
         (None, Some(old)) => Some(old.base_url.clone()),
-        (None, None) => match default_base_url(name) {
-            Some(url) => Url::parse(url).ok(),
-            None => {
+        (None, None) => {
+            if let Some(url) = default_base_url(name) {
+                Url::parse(url).ok()
+            } else {
                 problems.push(
                     "/network_config/base_url",
                     "required",
@@ -126,7 +127,7 @@ pub(crate) fn apply_network(
                 );
                 None
             }
-        },
+        }
     }?;
     let keeps_origin = old.is_some_and(|old| old.base_url.origin() == base_url.origin());
     let old_headers = old

@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::UserView;
 use crate::answers::Refusals;
 use crate::context::{Require, ViewUsers};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which users.
@@ -51,7 +51,7 @@ pub(crate) async fn list_users(
     let found = users::list(ctx.store(), &filter, page.into()).await?;
     let users: Vec<_> = found.items.into_iter().map(UserView::from).collect();
     Ok(Json(UserList {
-        count: page.count(&users),
+        count: count(&users),
         users,
         total_count: found.total,
         limit: page.limit,

@@ -163,16 +163,14 @@ fn patch<T>(value: Option<T>) -> Patch<T> {
     value.map_or(Patch::Absent, Patch::Value)
 }
 
-impl UpdateVirtualKey {
-    /// Whether it would change more than a managed key's name and description.
-    pub(super) fn exceeds_managed(&self, old: &VirtualKey, new: &VirtualKey) -> bool {
-        old.is_managed
-            && VirtualKey {
-                name: old.name.clone(),
-                description: old.description.clone(),
-                ..new.clone()
-            } != *old
-    }
+/// Whether more than the name and description of a managed key would change.
+pub(super) fn exceeds_managed(old: &VirtualKey, new: &VirtualKey) -> bool {
+    let like_old = VirtualKey {
+        name: old.name.clone(),
+        description: old.description.clone(),
+        ..new.clone()
+    };
+    old.is_managed && like_old != *old
 }
 
 /// The key after the update. Instants are left as they are.

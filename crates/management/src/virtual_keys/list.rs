@@ -5,7 +5,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{VirtualKeyView, view};
 use crate::answers::Refusals;
 use crate::context::{Require, ViewVirtualKeys};
-use crate::extract::{Json, Page, Query};
+use crate::extract::{Json, Page, Query, count};
 use crate::problem::Answer;
 
 /// Which keys.
@@ -52,7 +52,7 @@ pub(crate) async fn list_virtual_keys(
     let found = virtual_keys::list(ctx.store(), &filter, page.into()).await?;
     let virtual_keys: Vec<_> = found.items.iter().map(|key| view(&ctx, key)).collect();
     Ok(Json(VirtualKeyList {
-        count: page.count(&virtual_keys),
+        count: count(&virtual_keys),
         virtual_keys,
         total_count: found.total,
         limit: page.limit,

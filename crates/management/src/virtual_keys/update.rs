@@ -2,7 +2,7 @@ use tollgate_domain::ids::VirtualKeyId;
 use tollgate_domain::snapshot::VirtualKey as LiveKey;
 use tollgate_storage::virtual_keys::{self, VirtualKey};
 
-use super::content::{UpdateVirtualKey, apply_update};
+use super::content::{UpdateVirtualKey, apply_update, exceeds_managed};
 use super::{VirtualKeyBody, explain, get_existing, view};
 use crate::access_profiles::number_provider_configs;
 use crate::answers::WriteRefusals;
@@ -31,7 +31,7 @@ pub(crate) async fn update_virtual_key(
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let mut new = apply_update(&old, &body, ctx.parts().ids.as_ref())?;
-    if body.exceeds_managed(&old, &new) {
+    if exceeds_managed(&old, &new) {
         return Err(Problem::conflict(
             "managed_key",
             "this key came with an access profile; only its name and description can be edited",

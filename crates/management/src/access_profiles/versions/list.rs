@@ -7,7 +7,7 @@ use super::VersionView;
 use crate::access_profiles::get_existing;
 use crate::answers::Refusals;
 use crate::context::{Require, ViewAccessProfiles};
-use crate::extract::{Json, Page, Path, Query};
+use crate::extract::{Json, Page, Path, Query, count};
 use crate::problem::Answer;
 
 /// Which versions.
@@ -49,7 +49,7 @@ pub(crate) async fn list_access_profile_versions(
     let found = versions::list(ctx.store(), id, page.into()).await?;
     let versions: Vec<_> = found.items.into_iter().map(VersionView::from).collect();
     Ok(Json(VersionList {
-        count: page.count(&versions),
+        count: count(&versions),
         versions,
         total_count: found.total,
         limit: page.limit,

@@ -1,0 +1,141 @@
+use http::StatusCode;
+use tollgate_domain::access::profile::ProfileContent;
+use tollgate_domain::ids::{ModelConfigId, UserId, VirtualKeyId};
+use tollgate_domain::limits::LimitSet;
+use tollgate_domain::provider::ProviderName;
+use tollgate_storage::model_configs::{self, ModelScope, StoredModelConfig};
+use tollgate_storage::{Tx, users, virtual_keys};
+
+use super::{ModelConfigBody, place_taken, view};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body};
+use crate::context::{Context, CreateProviders, Require};
+use crate::extract::Json;
+use crate::limits::{
+    BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
+};
+use crate::problem::{Answer, Problem};
+use crate::provider_configs::check_models;
+
+body! {
+    /// A new limit on a model.
+    struct CreateModelConfig ignoring ["id", "created_at", "updated_at"] {
+        /// `*`, a name, or `regex:…`.
+        model_name: required String,
+        /// Only at this provider. Left out: at any.
+        provider: optional ProviderName,
+        /// `global` (unless said otherwise), `virtual_key` or `user`.
+        scope: optional String,
+        /// The id of the key or user; not with `global`.
+        scope_id: optional String,
+        /// Budgets on the model.
+        budgets: optional Vec<BudgetInput>,
+        /// Rate limit on the model.
+        rate_limit: optional RateLimitInput,
+    }
+}
+
+/// Create a limit on a model
+#[utoipa::path(
+    post, path = "/model-configs", tag = "model limits",
+    request_body = CreateModelConfig,
+    responses((status = 201, body = ModelConfigBody), WriteRefusals),
+    security(("management_key" = ["Providers:Create"]))
+)]
+pub(crate) async fn create_model_config(
+    ctx: Require<CreateProviders>,
+    Json(body): Json<CreateModelConfig>,
+) -> Answer<(StatusCode, Json<ModelConfigBody>)> {
+    let (scope, limits) = read(&ctx, &body)?;
+    let now = ctx.now();
+    let config = StoredModelConfig {
+        id: ModelConfigId::from_uuid(ctx.parts().ids.next_uuid()),
+        model_name: body.model_name,
+        provider: body.provider,
+        scope,
+        content: ProfileContent {
+            limits,
+            ..ProfileContent::default()
+        },
+        created_at: now,
+        updated_at: now,
+    };
+    let mut tx = ctx.begin().await?;
+    check_scope(&mut tx, scope).await?;
+    model_configs::create(&mut tx, &config)
+        .await
+        .map_err(place_taken)?;
+    let act = Act::new("create", "model_config", config.id);
+    ctx.record(&mut tx, act.after(&view(&ctx, &config))).await?;
+    ctx.commit(tx).await?;
+    let model_config = view(&ctx, &config);
+    Ok((StatusCode::CREATED, Json(ModelConfigBody { model_config })))
+}
+
+fn read(ctx: &Context, body: &CreateModelConfig) -> Answer<(ModelScope, LimitSet)> {
+    let mut problems = Problems::default();
+    let models = std::slice::from_ref(&body.model_name);
+    check_models(models, "", &mut problems);
+    for problem in &mut problems.0 {
+        "/model_name".clone_into(&mut problem.param);
+    }
+    let budgets = body.budgets.as_deref().unwrap_or_default();
+    check_budgets(budgets, "/budgets", &mut problems);
+    if let Some(limit) = &body.rate_limit {
+        check_rate_limit(limit, "/rate_limit", &mut problems);
+    }
+    if budgets.is_empty() && body.rate_limit.is_none() {
+        problems.invalid(
+            "",
+            "this sets no limit; send `budgets`, `rate_limit` or both",
+        );
+    }
+    let scope = read_scope(body, &mut problems);
+    problems.into_result()?;
+    let ids = ctx.parts().ids.as_ref();
+    let limits = LimitSet {
+        budgets: merge_budgets(&[], budgets, ids),
+        rate_limit: body
+            .rate_limit
+            .as_ref()
+            .map(|limit| merge_rate_limit(None, limit, ids)),
+    };
+    Ok((scope, limits))
+}
+
+fn read_scope(body: &CreateModelConfig, problems: &mut Problems) -> ModelScope {
+    let id = body.scope_id.as_deref();
+    let mut refuse = |pointer: &str, message: &str| {
+        problems.invalid(pointer, message);
+        ModelScope::Global
+    };
+    match (body.scope.as_deref().unwrap_or("global"), id) {
+        ("global", None) => ModelScope::Global,
+        ("global", Some(_)) => refuse("/scope_id", "the scope `global` has no `scope_id`"),
+        ("virtual_key", Some(id)) => match id.parse::<VirtualKeyId>() {
+            Ok(id) => ModelScope::VirtualKey(id),
+            Err(error) => refuse("/scope_id", &error.to_string()),
+        },
+        ("user", Some(id)) => match id.parse::<UserId>() {
+            Ok(id) => ModelScope::User(id),
+            Err(error) => refuse("/scope_id", &error.to_string()),
+        },
+        ("virtual_key" | "user", None) => refuse("/scope_id", "this scope needs a `scope_id`"),
+        _ => refuse("/scope", "the scope is `global`, `virtual_key` or `user`"),
+    }
+}
+
+/// A limit for somebody who does not exist would never hold.
+async fn check_scope(tx: &mut Tx, scope: ModelScope) -> Answer<()> {
+    let exists = match scope {
+        ModelScope::Global => true,
+        ModelScope::VirtualKey(id) => virtual_keys::find(&mut *tx, id).await?.is_some(),
+        ModelScope::User(id) => users::find(&mut *tx, id).await?.is_some(),
+    };
+    if exists {
+        Ok(())
+    } else {
+        Err(Problem::invalid("/scope_id", "no such key or user exists"))
+    }
+}
