@@ -21,10 +21,9 @@ mod user_keys;
 mod versions;
 pub(crate) mod view;
 
-use std::collections::HashSet;
-
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
 use tollgate_domain::ids::ProfileId;
+use tollgate_storage::mcp::{clients as mcp_clients, tool_groups};
 use tollgate_storage::{Constraint, Db, StorageError, Tx, copies, profiles};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -73,13 +72,16 @@ pub(crate) fn view(profile: &AccessProfile) -> AccessProfileView {
 }
 
 /// Which of the MCP things that the body names exist.
-async fn known_mcp(_tx: &mut Tx, body: &UpdateAccessProfile) -> Answer<KnownMcp> {
+async fn known_mcp(tx: &mut Tx, body: &UpdateAccessProfile) -> Answer<KnownMcp> {
     let (groups, clients) = named_mcp(body);
+    let missing_groups = tool_groups::missing(&mut *tx, &groups).await?;
+    let missing_clients = mcp_clients::missing(&mut *tx, &clients).await?;
     let mut known = KnownMcp {
-        tool_groups: HashSet::new(),
-        clients: HashSet::new(),
+        tool_groups: groups.into_iter().collect(),
+        clients: clients.into_iter().collect(),
     };
-    let _ = (groups, clients, &mut known);
+    known.tool_groups.retain(|id| !missing_groups.contains(id));
+    known.clients.retain(|id| !missing_clients.contains(id));
     Ok(known)
 }
 

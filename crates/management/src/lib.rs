@@ -13,6 +13,7 @@ mod access_profiles;
 mod answers;
 mod api_keys;
 mod audit;
+mod audit_trail;
 mod body;
 mod carry;
 mod context;

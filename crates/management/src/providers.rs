@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::keys::ProviderKeyView;
-use self::settings::MASK;
+pub(crate) use self::settings::{MASK, check_server_url};
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 

@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::Problem;
 use crate::state::ManagementState;
 use crate::{
-    access_profiles, api_keys, door, edge, groups, idempotency, logs, model_configs, openapi,
-    policy, prices, providers, quota, roles, users, virtual_keys,
+    access_profiles, api_keys, audit_trail, door, edge, groups, idempotency, logs, mcp,
+    model_configs, openapi, policy, prices, providers, quota, roles, users, virtual_keys,
 };
 
 /// What the description groups operations by.
@@ -37,6 +37,11 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
         "request log",
         "What was asked, what it cost and how it ended.",
     ),
+    (
+        "MCP",
+        "Servers of tools, and groups of their tools, which profiles grant.",
+    ),
+    ("audit trail", "Who changed what."),
     ("management keys", "Keys of this API."),
     ("virtual keys", "What callers of the data plane show."),
     (
@@ -65,12 +70,14 @@ fn operations() -> Operations {
             .merge(virtual_keys::operations())
             .merge(groups::operations())
             .merge(groups::user_teams())
+            .merge(audit_trail::operations())
             .merge(model_configs::operations())
             .merge(policy::operations()),
         api: api_keys::operations()
             .merge(providers::operations())
             .merge(prices::operations())
-            .merge(logs::operations()),
+            .merge(logs::operations())
+            .merge(mcp::operations()),
         own_door: quota::operations(),
         short: access_profiles::operations(),
     }

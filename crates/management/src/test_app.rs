@@ -219,10 +219,6 @@ impl TestApp {
         self.call_as(ADMIN, Method::PUT, path, Some(body)).await
     }
 
-    pub(crate) async fn patch(&self, path: &str, body: &str) -> TestAnswer {
-        self.call_as(ADMIN, Method::PATCH, path, Some(body)).await
-    }
-
     /// Makes a user, and returns its id.
     pub(crate) async fn add_user(&self, name: &str) -> String {
         let body = format!(r#"{{"name": "{name}", "email": "{name}@example.com"}}"#);

@@ -5,6 +5,7 @@ mod description;
 mod doors;
 mod groups;
 mod idempotency;
+mod mcp;
 mod people;
 mod permissions;
 mod propagation;

@@ -8,11 +8,11 @@ mod list;
 mod rotate;
 mod update;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use tollgate_domain::Timestamp;
-use tollgate_domain::ids::VirtualKeyId;
+use tollgate_domain::ids::{McpClientId, VirtualKeyId};
 use tollgate_domain::snapshot::{GroupId, KeyHolder};
 use tollgate_storage::virtual_keys::{self, VirtualKey};
 use tollgate_storage::{Db, StorageError};
@@ -25,6 +25,7 @@ use crate::access_profiles::assignment::key_name_taken;
 use crate::access_profiles::view::{price_word, reservation_word};
 use crate::context::Context;
 use crate::limits::{BudgetView, RateLimitView, Readings};
+use crate::mcp::tools_by_client;
 use crate::problem::{Answer, Problem};
 use crate::provider_configs::{ProviderConfigView, view_budgets, view_rate_limit};
 use crate::state::ManagementState;
@@ -108,7 +109,11 @@ async fn get_existing(db: impl Into<Db<'_>>, id: VirtualKeyId) -> Answer<Virtual
 }
 
 /// The key as answers show it. Its usage is read from the meters in force, so a key that was just made has none.
-fn view(ctx: &Context, key: &VirtualKey) -> VirtualKeyView {
+fn view(
+    ctx: &Context,
+    key: &VirtualKey,
+    mcp_names: &HashMap<McpClientId, String>,
+) -> VirtualKeyView {
     let readings = readings(ctx, key);
     let content = &key.content;
     let group = match key.holder {
@@ -143,7 +148,15 @@ fn view(ctx: &Context, key: &VirtualKey) -> VirtualKeyView {
                 config: ProviderConfigView::new(config, &|_| None, &readings),
             })
             .collect(),
-        mcp_configs: Vec::new(),
+        mcp_configs: tools_by_client(&content.mcp)
+            .into_iter()
+            .filter_map(|(client, tools_to_execute)| {
+                Some(McpConfigView {
+                    mcp_client_name: mcp_names.get(&client)?.clone(),
+                    tools_to_execute,
+                })
+            })
+            .collect(),
         budgets: view_budgets(&content.limits, "total", &|_| None, &readings),
         rate_limit: view_rate_limit(&content.limits, &readings),
         calendar_aligned: content.calendar_aligned,

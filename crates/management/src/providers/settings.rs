@@ -223,9 +223,9 @@ fn read_base_url(text: &str, problems: &mut Problems) -> Option<Url> {
     }
 }
 
-/// The address of a provider, if one may be there.
-pub(crate) fn parse_base_url(text: &str) -> Result<Url, String> {
-    let mut url = Url::parse(text.trim()).map_err(|error| format!("this is no URL: {error}"))?;
+/// Whether a server that Tollgate connects to may be at this address.
+pub(crate) fn check_server_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim()).map_err(|error| format!("this is no URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!(
             "`{}` is not possible; use `https` or `http`",
@@ -234,9 +234,6 @@ pub(crate) fn parse_base_url(text: &str) -> Result<Url, String> {
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("a URL cannot carry credentials; add a key to the provider".to_owned());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err("a base URL has no query and no fragment".to_owned());
     }
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -258,6 +255,15 @@ pub(crate) fn parse_base_url(text: &str) -> Result<Url, String> {
         return Err(format!(
             "`{address}` is a link-local, metadata or otherwise unusable address and never a provider's"
         ));
+    }
+    Ok(url)
+}
+
+/// The address of a provider, if one may be there.
+pub(crate) fn parse_base_url(text: &str) -> Result<Url, String> {
+    let mut url = check_server_url(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("a base URL has no query and no fragment".to_owned());
     }
     let path = url.path().trim_end_matches('/');
     let path = path.strip_suffix("/v1").unwrap_or(path).to_owned();

@@ -137,3 +137,21 @@ async fn key_never_has_more_than_its_creator() {
         401
     );
 }
+
+#[tokio::test]
+async fn audit_trail_tells_who_changed_what_without_secrets() {
+    let app = TestApp::new().await;
+    let made = app
+        .post("/api/api-keys", r#"{"name": "k"}"#)
+        .await
+        .expect(201);
+    app.add_user("ada").await;
+    let trail = app
+        .get("/api/governance/audit-logs?target_kind=management_key")
+        .await
+        .expect(200);
+    assert_eq!(trail.body["total_count"], 1);
+    assert_eq!(trail.body["audit_logs"][0]["action"], "create");
+    assert!(trail.text_at("/audit_logs/0/actor").starts_with("mk_"));
+    assert!(!trail.text.contains(&made.text_at("/key")));
+}

@@ -11,7 +11,7 @@ use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{CreateVirtualKeys, Require};
 use crate::extract::Json;
-use crate::mcp::refuse_unknown_clients;
+use crate::mcp::{names, read_grants};
 use crate::problem::Answer;
 use crate::secrets::{NewSecret, VIRTUAL_KEY_PREFIX};
 
@@ -44,17 +44,20 @@ pub(crate) async fn create_virtual_key(
         created_at: now,
         updated_at: now,
     };
-    refuse_unknown_clients(body.mcp_configs.as_deref())?;
     let mut key = apply_update(&empty, &body, ctx.parts().ids.as_ref())?;
     let mut tx = ctx.begin().await?;
+    if let Some(configs) = &body.mcp_configs {
+        key.content.mcp = read_grants(&mut tx, configs).await?;
+    }
     number_provider_configs(&mut tx, &mut key.content).await?;
+    let names = names(&mut tx, [&key.content.mcp]).await?;
     virtual_keys::create(&mut tx, &key, &secret.hash)
         .await
         .map_err(|error| explain(error, &key.name))?;
-    let act = Act::new("create", "virtual_key", key.id).after(&view(&ctx, &key));
+    let act = Act::new("create", "virtual_key", key.id).after(&view(&ctx, &key, &names));
     ctx.record(&mut tx, act).await?;
     ctx.commit(tx).await?;
-    let mut virtual_key = view(&ctx, &key);
+    let mut virtual_key = view(&ctx, &key, &names);
     virtual_key.value = secret.reveal();
     Ok((StatusCode::CREATED, Json(VirtualKeyBody { virtual_key })))
 }

@@ -6,6 +6,7 @@ use crate::answers::{Message, WriteRefusals};
 use crate::audit::Act;
 use crate::context::{DeleteVirtualKeys, Require};
 use crate::extract::{Json, Path};
+use crate::mcp::names;
 use crate::problem::Answer;
 
 /// Delete a virtual key
@@ -24,7 +25,8 @@ pub(crate) async fn delete_virtual_key(
     let mut tx = ctx.begin().await?;
     let key = get_existing(&mut tx, id).await?;
     virtual_keys::delete(&mut tx, id).await?;
-    let act = Act::new("delete", "virtual_key", id).before(&view(&ctx, &key));
+    let names = names(&mut tx, [&key.content.mcp]).await?;
+    let act = Act::new("delete", "virtual_key", id).before(&view(&ctx, &key, &names));
     ctx.record(&mut tx, act).await?;
     ctx.commit(tx).await?;
     Ok(Message::new("virtual key deleted"))

@@ -4,6 +4,7 @@ use super::{VirtualKeyBody, get_existing, view};
 use crate::answers::Refusals;
 use crate::context::{Require, ViewVirtualKeys};
 use crate::extract::{Json, Path};
+use crate::mcp::names;
 use crate::problem::Answer;
 
 /// Read a virtual key
@@ -18,6 +19,7 @@ pub(crate) async fn get_virtual_key(
     Path(id): Path<VirtualKeyId>,
 ) -> Answer<Json<VirtualKeyBody>> {
     let key = get_existing(ctx.store(), id).await?;
-    let virtual_key = view(&ctx, &key);
+    let names = names(ctx.store(), [&key.content.mcp]).await?;
+    let virtual_key = view(&ctx, &key, &names);
     Ok(Json(VirtualKeyBody { virtual_key }))
 }

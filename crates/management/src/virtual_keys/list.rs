@@ -6,6 +6,7 @@ use super::{VirtualKeyView, view};
 use crate::answers::Refusals;
 use crate::context::{Require, ViewVirtualKeys};
 use crate::extract::{Json, Page, Query, count};
+use crate::mcp::names;
 use crate::problem::Answer;
 
 /// Which keys.
@@ -50,7 +51,10 @@ pub(crate) async fn list_virtual_keys(
         group: None,
     };
     let found = virtual_keys::list(ctx.store(), &filter, page.into()).await?;
-    let virtual_keys: Vec<_> = found.items.iter().map(|key| view(&ctx, key)).collect();
+    let named = found.items.iter().map(|key| &key.content.mcp);
+    let names = names(ctx.store(), named).await?;
+    let views = found.items.iter().map(|key| view(&ctx, key, &names));
+    let virtual_keys: Vec<_> = views.collect();
     Ok(Json(VirtualKeyList {
         count: count(&virtual_keys),
         virtual_keys,

@@ -9,6 +9,7 @@ use crate::audit::Act;
 use crate::body::{FromJson, Node, Problems, body};
 use crate::context::{Require, UpdateVirtualKeys};
 use crate::extract::{Json, OptionalJson, Path};
+use crate::mcp::names;
 use crate::problem::Answer;
 use crate::secrets::{NewSecret, VIRTUAL_KEY_PREFIX};
 
@@ -81,7 +82,9 @@ pub(crate) async fn rotate_virtual_key(
 ) -> Answer<Json<VirtualKeyBody>> {
     let secret = NewSecret::generate(VIRTUAL_KEY_PREFIX, ctx.parts().secrets.as_ref())?;
     let mut tx = ctx.begin().await?;
-    let before = view(&ctx, &get_existing(&mut tx, id).await?);
+    let old = get_existing(&mut tx, id).await?;
+    let names = names(&mut tx, [&old.content.mcp]).await?;
+    let before = view(&ctx, &old, &names);
     let at = ctx.now();
     let grace = body.and_then(|body| body.grace).filter(|grace| grace.0 > 0);
     let rotation = Rotation {
@@ -92,7 +95,7 @@ pub(crate) async fn rotate_virtual_key(
     };
     virtual_keys::rotate(&mut tx, id, rotation).await?;
     let key = get_existing(&mut tx, id).await?;
-    let mut virtual_key = view(&ctx, &key);
+    let mut virtual_key = view(&ctx, &key, &names);
     let act = Act::new("rotate", "virtual_key", id);
     ctx.record(&mut tx, act.before(&before).after(&virtual_key))
         .await?;

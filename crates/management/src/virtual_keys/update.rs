@@ -9,7 +9,7 @@ use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{Require, UpdateVirtualKeys};
 use crate::extract::{Json, Path};
-use crate::mcp::refuse_unknown_clients;
+use crate::mcp::{names, read_grants};
 use crate::problem::{Answer, Problem};
 
 /// Change a virtual key
@@ -27,10 +27,12 @@ pub(crate) async fn update_virtual_key(
     Path(id): Path<VirtualKeyId>,
     Json(body): Json<UpdateVirtualKey>,
 ) -> Answer<Json<VirtualKeyBody>> {
-    refuse_unknown_clients(body.mcp_configs.as_deref())?;
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let mut new = apply_update(&old, &body, ctx.parts().ids.as_ref())?;
+    if let Some(configs) = &body.mcp_configs {
+        new.content.mcp = read_grants(&mut tx, configs).await?;
+    }
     if exceeds_managed(&old, &new) {
         return Err(Problem::conflict(
             "managed_key",
@@ -45,8 +47,11 @@ pub(crate) async fn update_virtual_key(
     virtual_keys::update(&mut tx, &new)
         .await
         .map_err(|error| explain(error, &new.name))?;
+    let names = names(&mut tx, [&old.content.mcp, &new.content.mcp]).await?;
     let act = Act::new("update", "virtual_key", id);
-    let act = act.before(&view(&ctx, &old)).after(&view(&ctx, &new));
+    let act = act
+        .before(&view(&ctx, &old, &names))
+        .after(&view(&ctx, &new, &names));
     ctx.record(&mut tx, act).await?;
     ctx.commit_moving(tx, |snapshot| {
         snapshot
@@ -55,7 +60,7 @@ pub(crate) async fn update_virtual_key(
             .unwrap_or_default()
     })
     .await?;
-    let virtual_key = view(&ctx, &new);
+    let virtual_key = view(&ctx, &new, &names);
     Ok(Json(VirtualKeyBody { virtual_key }))
 }
 

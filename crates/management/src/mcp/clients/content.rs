@@ -1,0 +1,204 @@
+//! What may be said of an MCP client: the pure part of create and update.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tollgate_domain::Usd;
+use tollgate_storage::mcp::clients::{ConnectionType, StoredMcpClient};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+
+use crate::body::{FromJson, Node, Problems, Secret, body, bounded_text};
+use crate::problem::Problem;
+use crate::providers::{MASK, check_server_url};
+
+body! {
+    /// A new MCP client.
+    struct CreateMcpClient ignoring ["id", "state", "created_at", "updated_at"] {
+        /// 1 to 255 characters, unique without regard to case.
+        name: required String,
+        /// `http`, `sse` or `stdio`.
+        connection_type: required Connection,
+        /// The server's address, for `http` and `sse`. A secret.
+        connection_string: optional Secret,
+        /// The program to start, for `stdio`.
+        stdio_config: optional StdioInput,
+        /// Sent with every request. The values are secrets.
+        headers: optional BTreeMap<String, Secret>,
+        /// The tools that may be used; `*` means all. Left out: none.
+        tools_to_execute: optional Vec<String>,
+        /// US dollars for a call of a tool.
+        tool_pricing: optional BTreeMap<String, Usd>,
+    }
+}
+
+body! {
+    /// A partial update of an MCP client.
+    struct UpdateMcpClient ignoring ["id", "state", "created_at", "updated_at"] {
+        /// 1 to 255 characters, unique without regard to case.
+        name: given String,
+        /// `http`, `sse` or `stdio`.
+        connection_type: given Connection,
+        /// The server's address. The mask of an answer keeps it.
+        connection_string: optional Secret,
+        /// The program to start, for `stdio`.
+        stdio_config: optional StdioInput,
+        /// Replaces all of them. The mask of an answer keeps a value.
+        headers: given BTreeMap<String, Secret>,
+        /// Replaces the whole list.
+        tools_to_execute: given Vec<String>,
+        /// Replaces all of them.
+        tool_pricing: given BTreeMap<String, Usd>,
+    }
+}
+
+body! {
+    /// A program that speaks MCP on its standard input and output.
+    struct StdioInput {
+        /// The program.
+        command: required String,
+        /// Its arguments.
+        args: optional Vec<String>,
+        /// Its environment. The values are secrets.
+        envs: optional BTreeMap<String, Secret>,
+    }
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection(ConnectionType);
+
+impl FromJson for Connection {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        match node.text(problems, "`http`, `sse` or `stdio`")?.parse() {
+            Ok(kind) => Some(Self(kind)),
+            Err(error) => {
+                problems.invalid(node.pointer.as_str(), format!("this is {error}"));
+                None
+            }
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(["http", "sse", "stdio"]))
+            .into()
+    }
+}
+
+impl From<CreateMcpClient> for UpdateMcpClient {
+    /// A new client is the empty one, updated.
+    fn from(body: CreateMcpClient) -> Self {
+        Self {
+            name: Some(body.name),
+            connection_type: Some(body.connection_type),
+            connection_string: body.connection_string,
+            stdio_config: body.stdio_config,
+            headers: body.headers,
+            tools_to_execute: body.tools_to_execute,
+            tool_pricing: body.tool_pricing,
+        }
+    }
+}
+
+/// The client after the update. Instants are left as they are.
+///
+/// # Errors
+/// Everything that is wrong with the body.
+pub(super) fn apply_update(
+    current: &StoredMcpClient,
+    body: UpdateMcpClient,
+) -> Result<StoredMcpClient, Problem> {
+    let mut problems = Problems::default();
+    let mut new = current.clone();
+    if let Some(name) = body.name {
+        new.name = bounded_text(&name, "/name", "a name", 255, &mut problems);
+    }
+    if let Some(Connection(kind)) = body.connection_type {
+        new.connection_type = kind;
+    }
+    if let Some(Secret(address)) = body.connection_string
+        && address.expose_secret() != MASK
+    {
+        new.secrets.connection_string = Some(address);
+        // Headers are secrets of the old server.
+        new.secrets.headers.clear();
+    }
+    if let Some(headers) = body.headers {
+        new.secrets.headers = merge("/headers", &new.secrets.headers, headers, &mut problems);
+    }
+    if let Some(stdio) = body.stdio_config {
+        new.settings.command = Some(stdio.command);
+        new.settings.args = stdio.args.unwrap_or_default();
+        let envs = stdio.envs.unwrap_or_default();
+        new.secrets.envs = merge(
+            "/stdio_config/envs",
+            &current.secrets.envs,
+            envs,
+            &mut problems,
+        );
+    }
+    if let Some(tools) = body.tools_to_execute {
+        new.settings.tools_to_execute = tools;
+    }
+    if let Some(pricing) = body.tool_pricing {
+        new.settings.tool_pricing = pricing;
+    }
+    check(&mut new, &mut problems);
+    problems.into_result()?;
+    Ok(new)
+}
+
+/// What a kind of connection needs, and has no use for.
+fn check(client: &mut StoredMcpClient, problems: &mut Problems) {
+    if client.connection_type == ConnectionType::Stdio {
+        client.secrets.connection_string = None;
+        client.secrets.headers.clear();
+        let command = client.settings.command.as_deref().unwrap_or_default();
+        if command.trim().is_empty() {
+            problems.push(
+                "/stdio_config",
+                "required",
+                "`stdio` needs a `stdio_config` with a `command`",
+            );
+        }
+        return;
+    }
+    client.settings.command = None;
+    client.settings.args.clear();
+    client.secrets.envs.clear();
+    match &client.secrets.connection_string {
+        None => problems.push(
+            "/connection_string",
+            "required",
+            "`http` and `sse` need a `connection_string`",
+        ),
+        Some(address) => {
+            if let Err(message) = check_server_url(address.expose_secret()) {
+                problems.invalid("/connection_string", message);
+            }
+        }
+    }
+}
+
+/// New secrets in the place of old ones; a mask keeps the old one of its name.
+fn merge(
+    pointer: &str,
+    old: &[(String, SecretString)],
+    new: BTreeMap<String, Secret>,
+    problems: &mut Problems,
+) -> Vec<(String, SecretString)> {
+    let mut merged = Vec::new();
+    for (name, Secret(value)) in new {
+        let is_mask = value.expose_secret() == MASK;
+        match old.iter().find(|(known, _)| *known == name) {
+            Some((_, kept)) if is_mask => merged.push((name, kept.clone())),
+            None if is_mask => problems.invalid(
+                format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
+                "enter the value: none is stored",
+            ),
+            _ => merged.push((name, value)),
+        }
+    }
+    merged
+}

@@ -1,0 +1,128 @@
+//! Groups of MCP tools, which profiles grant together.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+mod update;
+
+use serde::Serialize;
+use tollgate_domain::Timestamp;
+use tollgate_domain::ids::{McpClientId, ToolGroupId};
+use tollgate_storage::mcp::clients;
+use tollgate_storage::mcp::tool_groups::{self, ClientTools, ToolGroup};
+use tollgate_storage::{Constraint, Db, StorageError, Tx};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::body::{Problems, body};
+use crate::problem::{Answer, Problem};
+use crate::state::ManagementState;
+
+pub(super) fn operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_tool_groups, create::create_tool_group))
+        .routes(routes!(
+            get::get_tool_group,
+            update::update_tool_group,
+            delete::delete_tool_group
+        ))
+}
+
+body! {
+    /// Tools of one client.
+    struct ClientToolsInput {
+        /// The client that has them.
+        mcp_client_id: required McpClientId,
+        /// Their names.
+        tool_names: required Vec<String>,
+    }
+}
+
+/// A group of tools.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ToolGroupView {
+    id: i64,
+    name: String,
+    description: Option<String>,
+    tools: Vec<ClientToolsView>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+/// Tools of one client.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClientToolsView {
+    mcp_client_id: String,
+    tool_names: Vec<String>,
+}
+
+/// One group of tools.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ToolGroupBody {
+    tool_group: ToolGroupView,
+}
+
+impl From<&ToolGroup> for ToolGroupView {
+    fn from(group: &ToolGroup) -> Self {
+        let tools = group.tools.iter().map(|tools| ClientToolsView {
+            mcp_client_id: tools.mcp_client_id.to_string(),
+            tool_names: tools.tool_names.clone(),
+        });
+        Self {
+            id: group.id.0,
+            name: group.name.clone(),
+            description: group.description.clone(),
+            tools: tools.collect(),
+            created_at: group.created_at,
+            updated_at: group.updated_at,
+        }
+    }
+}
+
+/// The group, or 404.
+async fn get_existing(db: impl Into<Db<'_>>, id: ToolGroupId) -> Answer<ToolGroup> {
+    tool_groups::find(db, id)
+        .await?
+        .ok_or_else(|| Problem::not_found("tool group", id))
+}
+
+/// The tools, of clients that exist.
+async fn read_tools(
+    tx: &mut Tx,
+    input: Vec<ClientToolsInput>,
+    problems: &mut Problems,
+) -> Answer<Vec<ClientTools>> {
+    let ids: Vec<_> = input.iter().map(|tools| tools.mcp_client_id).collect();
+    let missing = clients::missing(&mut *tx, &ids).await?;
+    for (index, tools) in input.iter().enumerate() {
+        let id = tools.mcp_client_id;
+        if missing.contains(&id) {
+            problems.invalid(
+                format!("/tools/{index}/mcp_client_id"),
+                format!("no MCP client `{id}` exists"),
+            );
+        }
+    }
+    let tools = input.into_iter().map(|tools| ClientTools {
+        mcp_client_id: tools.mcp_client_id,
+        tool_names: tools.tool_names,
+    });
+    Ok(tools.collect())
+}
+
+/// A taken name as the 409 it is.
+fn name_taken(error: StorageError, name: &str) -> Problem {
+    if error.conflicts_with(Constraint::ToolGroupName) {
+        Problem::conflict(
+            "name_taken",
+            format!("a tool group is named `{name}` already"),
+        )
+        .at("/name")
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,64 @@
+use tollgate_domain::ids::ToolGroupId;
+use tollgate_storage::mcp::tool_groups::{self, ToolGroup};
+
+use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, get_existing, name_taken, read_tools};
+use crate::answers::WriteRefusals;
+use crate::audit::Act;
+use crate::body::{Problems, body, bounded_text};
+use crate::context::{Require, UpdateMcp};
+use crate::extract::{Json, Path};
+use crate::problem::Answer;
+
+body! {
+    /// A partial update of a group of MCP tools.
+    struct UpdateToolGroup ignoring ["id", "created_at", "updated_at"] {
+        /// 1 to 255 characters, unique without regard to case.
+        name: given String,
+        /// Null clears it.
+        description: patch String,
+        /// Replaces the whole list.
+        tools: given Vec<ClientToolsInput>,
+    }
+}
+
+/// Change a group of MCP tools
+#[utoipa::path(
+    put, path = "/mcp/tool-groups/{tool_group_id}", tag = "MCP",
+    params(("tool_group_id" = i64, Path, description = "The group's id", minimum = 0)),
+    request_body = UpdateToolGroup,
+    responses((status = 200, body = ToolGroupBody), WriteRefusals),
+    security(("management_key" = ["MCPGateway:Update"]))
+)]
+pub(crate) async fn update_tool_group(
+    ctx: Require<UpdateMcp>,
+    Path(id): Path<ToolGroupId>,
+    Json(body): Json<UpdateToolGroup>,
+) -> Answer<Json<ToolGroupBody>> {
+    let mut problems = Problems::default();
+    let mut tx = ctx.begin().await?;
+    let old = get_existing(&mut tx, id).await?;
+    let tools = match body.tools {
+        Some(tools) => read_tools(&mut tx, tools, &mut problems).await?,
+        None => old.tools.clone(),
+    };
+    let name = body
+        .name
+        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
+    problems.into_result()?;
+    let new = ToolGroup {
+        name: name.unwrap_or_else(|| old.name.clone()),
+        description: body.description.apply_to(old.description.clone()),
+        tools,
+        updated_at: ctx.now(),
+        ..old.clone()
+    };
+    tool_groups::update(&mut tx, &new)
+        .await
+        .map_err(|error| name_taken(error, &new.name))?;
+    let (before, tool_group) = (ToolGroupView::from(&old), ToolGroupView::from(&new));
+    let act = Act::new("update", "tool_group", id);
+    ctx.record(&mut tx, act.before(&before).after(&tool_group))
+        .await?;
+    ctx.commit(tx).await?;
+    Ok(Json(ToolGroupBody { tool_group }))
+}

@@ -1,0 +1,135 @@
+//! MCP clients and tool groups as governed data.
+
+use serde_json::json;
+
+use crate::test_app::TestApp;
+
+const CLIENT: &str = "/api/mcp/client";
+const GROUPS: &str = "/api/mcp/tool-groups";
+
+async fn with_client() -> (TestApp, String) {
+    let app = TestApp::new().await;
+    let body = json!({"name": "Git", "connection_type": "http", "tools_to_execute": ["*"],
+        "connection_string": "https://mcp.example/token-in-here", "headers": {"Authorization": "Bearer s3cret"},
+        "tool_pricing": {"clone": 0.000000001}});
+    let made = app.post(CLIENT, &body.to_string()).await.expect(201);
+    assert!(
+        !made.text.contains("s3cret") && !made.text.contains("token-in-here"),
+        "{}",
+        made.text
+    );
+    assert!(made.text.contains(r#""clone":0.000000001"#));
+    assert_eq!(made.body["client"]["state"], "disconnected");
+    let id = made.text_at("/client/id");
+    (app, id)
+}
+
+#[tokio::test]
+async fn client_is_read_changed_and_deleted() {
+    let (app, id) = with_client().await;
+    let path = format!("{CLIENT}/{id}");
+    let read = app.get(&path).await.expect(200);
+    let same = app
+        .put(&path, &read.body["client"].to_string())
+        .await
+        .expect(200);
+    assert_eq!(same.body, read.body);
+    let moved = app
+        .put(&path, r#"{"connection_string": "https://other.example"}"#)
+        .await
+        .expect(200);
+    assert_eq!(
+        moved.body["client"]["headers"],
+        json!({}),
+        "secrets of the old server"
+    );
+    let list = app.get("/api/mcp/clients?search=git").await.expect(200);
+    assert_eq!(list.body["clients"][0], moved.body["client"]);
+    for (body, place) in [
+        (
+            json!({"name": "x", "connection_type": "http"}),
+            "/connection_string",
+        ),
+        (
+            json!({"name": "x", "connection_type": "stdio"}),
+            "/stdio_config",
+        ),
+        (
+            json!({"name": "x", "connection_type": "sse", "connection_string": "http://169.254.169.254"}),
+            "/connection_string",
+        ),
+        (
+            json!({"name": "x", "connection_type": "pigeon"}),
+            "/connection_type",
+        ),
+    ] {
+        let refused = app.post(CLIENT, &body.to_string()).await;
+        assert_eq!(
+            (refused.error().0, refused.error().2),
+            (400, place),
+            "{body}"
+        );
+    }
+    let stdio = json!({"name": "Local", "connection_type": "stdio",
+        "stdio_config": {"command": "srv", "args": ["-x"], "envs": {"TOKEN": "s3cret"}}});
+    let local = app.post(CLIENT, &stdio.to_string()).await.expect(201);
+    assert_eq!(
+        local.body["client"]["stdio_config"]["envs"]["TOKEN"],
+        "********"
+    );
+    app.delete(&path).await.expect(200);
+    assert_eq!(app.get(&path).await.error().0, 404);
+}
+
+#[tokio::test]
+async fn groups_profiles_and_keys_name_only_what_exists() {
+    let (app, client) = with_client().await;
+    let nobody = "mcp_00000000000000000000000000000fff";
+    let group =
+        json!({"name": "Read", "tools": [{"mcp_client_id": client, "tool_names": ["clone"]}]});
+    let made = app.post(GROUPS, &group.to_string()).await.expect(201);
+    let id = made.body["tool_group"]["id"].as_i64().unwrap();
+    let bad = json!({"name": "Bad", "tools": [{"mcp_client_id": nobody, "tool_names": []}]});
+    assert_eq!(
+        app.post(GROUPS, &bad.to_string()).await.error(),
+        (400, "invalid_value", "/tools/0/mcp_client_id")
+    );
+    let path = format!("{GROUPS}/{id}");
+    let renamed = app.put(&path, r#"{"name": "Reading"}"#).await.expect(200);
+    assert_eq!(
+        renamed.body["tool_group"]["tools"],
+        made.body["tool_group"]["tools"]
+    );
+    assert_eq!(
+        app.get(GROUPS).await.expect(200).body["tool_groups"][0],
+        renamed.body["tool_group"]
+    );
+    let profile = json!({"name": "P", "mcp_tool_groups": [{"tool_group_id": id}], "mcp_servers": [{"mcp_server_id": client}],
+        "mcp_tool_overrides": [{"mcp_client_id": client, "tool_name": "push", "action": "exclude"}]});
+    app.post("/api/governance/access-profiles", &profile.to_string())
+        .await
+        .expect(201);
+    let bad = json!({"name": "Q", "mcp_tool_groups": [{"tool_group_id": 99}], "mcp_servers": [{"mcp_server_id": nobody}]});
+    let refused = app
+        .post("/api/governance/access-profiles", &bad.to_string())
+        .await
+        .expect(400);
+    assert_eq!(
+        refused.body["extra_fields"]["errors"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    let key = json!({"name": "K", "mcp_configs": [{"mcp_client_name": "GIT", "tools_to_execute": ["clone"]}]});
+    let key = app
+        .post("/api/governance/virtual-keys", &key.to_string())
+        .await
+        .expect(201);
+    assert_eq!(
+        key.body["virtual_key"]["mcp_configs"],
+        json!([{"mcp_client_name": "Git", "tools_to_execute": ["clone"]}])
+    );
+    app.delete(&path).await.expect(200);
+    assert_eq!(app.get(&path).await.error().0, 404);
+}
