@@ -73,7 +73,7 @@ impl Default for Config {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Management {
-    /// Moves `/api`, `/console` and `/metrics` to a listener of their own.
+    /// Moves `/api` and `/metrics` to a listener of their own.
     pub listen: Option<SocketAddr>,
 }
 
