@@ -2,18 +2,15 @@
 
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
 use tollgate_domain::Timestamp;
-use tollgate_domain::limits::Meter;
 use tollgate_domain::permission::{Action, Permission, Resource};
-use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
+use tollgate_domain::snapshot::SnapshotChange;
 use tollgate_storage::{Store, Tx};
 
-use crate::carry::carry;
 use crate::door::Actor;
 use crate::problem::{Answer, Problem};
 use crate::state::{ManagementParts, ManagementState};
@@ -151,22 +148,6 @@ impl Context {
     /// Starts the transaction of a write.
     pub(crate) async fn begin(&self) -> Answer<Tx> {
         Ok(self.store().begin().await?)
-    }
-
-    /// As [`Self::commit`], and takes usage along when windows move: `meters` picks the ones that the write may have
-    /// touched, before and after.
-    pub(crate) async fn commit_moving(
-        &self,
-        tx: Tx,
-        meters: impl Fn(&Snapshot) -> Vec<Arc<Meter>>,
-    ) -> Answer<()> {
-        let (parts, now) = (self.parts(), self.now());
-        let before = meters(&parts.policy.snapshot());
-        self.commit(tx).await?;
-        let after = meters(&parts.policy.snapshot());
-        let live = parts.live.as_ref();
-        carry(live, &before, &after, now)?.clear_old(live, now);
-        Ok(())
     }
 
     /// Stores what the transaction did and brings it into force. The caller going away stops neither.

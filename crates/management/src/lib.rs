@@ -15,7 +15,6 @@ mod api_keys;
 mod audit;
 mod audit_trail;
 mod body;
-mod carry;
 mod context;
 mod diff;
 mod door;

@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tollgate_domain::live::AdjustError;
 use tollgate_storage::StorageError;
 use utoipa::ToSchema;
 
@@ -202,6 +203,15 @@ impl From<StorageError> for Problem {
                 )
             }
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<AdjustError> for Problem {
+    fn from(error: AdjustError) -> Self {
+        match error {
+            AdjustError::Unavailable => Self::unavailable(error.to_string()),
+            AdjustError::NotInDoubt => Self::not_found("amount in doubt", error),
         }
     }
 }

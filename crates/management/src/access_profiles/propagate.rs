@@ -17,7 +17,6 @@ use super::user_copies::meters;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{FromJson, Node, Problems, body};
-use crate::carry::{Carried, carry};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -127,7 +126,6 @@ pub(crate) async fn propagate_access_profile(
             .with(&answer);
         ctx.record(&mut tx, act).await?;
         ctx.commit(tx).await?;
-        run.carried.clear_old(ctx.parts().live.as_ref(), ctx.now());
     }
     Ok(Json(answer))
 }
@@ -163,7 +161,6 @@ struct Run {
     seen: u64,
     affected: Vec<UserId>,
     changes: Vec<UserChange>,
-    carried: Carried,
 }
 
 async fn push_all(
@@ -223,16 +220,12 @@ async fn push_one(
         return Ok(());
     }
     copies::update(tx, &new).await?;
-    let (live, now) = (ctx.parts().live.as_ref(), ctx.now());
-    let after = meters(&new.copy)?;
     if resets {
-        let counted = after.iter().map(|meter| meter.id);
+        let counted = meters(&new.copy)?.into_iter().map(|meter| meter.id);
         let counted: Vec<_> = counted
             .filter(|id| id.kind != MeterKind::Parallel)
             .collect();
-        live.reset(&counted, now)?;
-    } else {
-        run.carried.extend(carry(live, &meters(old)?, &after, now)?);
+        ctx.parts().live.reset(&counted, ctx.now())?;
     }
     Ok(())
 }

@@ -125,11 +125,7 @@ pub(super) async fn update(ctx: &Context, id: GroupId, body: UpdateGroup) -> Ans
         .before(&GroupView::new(ctx, &old))
         .after(&GroupView::new(ctx, &group));
     ctx.record(&mut tx, act).await?;
-    ctx.commit_moving(tx, |snapshot| {
-        let live = snapshot.group(id);
-        live.map(|group| group.meters.clone()).unwrap_or_default()
-    })
-    .await?;
+    ctx.commit(tx).await?;
     Ok(GroupView::new(ctx, &group))
 }
 

@@ -242,20 +242,6 @@ async fn propagate_takes_a_list_of_users_and_resets_usage() {
 }
 
 #[tokio::test]
-async fn usage_is_carried_when_windows_move() {
-    let Held { app, path, .. } = held().await;
-    app.live.count.lock().used = 7;
-    app.put(&path, r#"{"calendar_aligned": true}"#)
-        .await
-        .expect(200);
-    app.post(&format!("{path}/propagate"), r#"{"fields": ["budgets"]}"#)
-        .await
-        .expect(200);
-    // What the new window got, the old one lost.
-    assert_eq!(*app.live.adjusted.lock(), [7, -7]);
-}
-
-#[tokio::test]
 async fn role_defaults_come_and_go_with_the_role() {
     let app = TestApp::new().await;
     let profile = app.add_profile(BASE).await;

@@ -1,5 +1,4 @@
 use tollgate_domain::ids::VirtualKeyId;
-use tollgate_domain::snapshot::VirtualKey as LiveKey;
 use tollgate_storage::virtual_keys::{self, VirtualKey};
 
 use super::content::{UpdateVirtualKey, apply_update, exceeds_managed};
@@ -53,19 +52,7 @@ pub(crate) async fn update_virtual_key(
         .before(&view(&ctx, &old, &names))
         .after(&view(&ctx, &new, &names));
     ctx.record(&mut tx, act).await?;
-    ctx.commit_moving(tx, |snapshot| {
-        snapshot
-            .key(id)
-            .map(|key| meters_of(key))
-            .unwrap_or_default()
-    })
-    .await?;
+    ctx.commit(tx).await?;
     let virtual_key = view(&ctx, &new, &names);
     Ok(Json(VirtualKeyBody { virtual_key }))
-}
-
-/// The meters of the key itself and of its grants.
-fn meters_of(key: &LiveKey) -> Vec<std::sync::Arc<tollgate_domain::limits::Meter>> {
-    let granted = key.grants.iter().flat_map(|grant| &grant.meters);
-    key.meters.iter().chain(granted).cloned().collect()
 }
