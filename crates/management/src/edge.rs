@@ -25,7 +25,7 @@ pub(crate) async fn finish(
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = next.run(request).await;
     if let Some(problem) = find_problem(&mut response, &method, &uri) {
-        response = write_problem(response, &problem, &event);
+        response = write_problem(&response, &problem, &event);
     }
     if let Ok(value) = HeaderValue::from_str(&event) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -69,7 +69,7 @@ fn no_such_path(path: &str) -> Problem {
 }
 
 /// Keeps the headers (`allow`, `retry-after`) and replaces the body.
-fn write_problem(response: Response, problem: &Problem, event: &str) -> Response {
+fn write_problem(response: &Response, problem: &Problem, event: &str) -> Response {
     if problem.status.is_server_error() {
         tracing::warn!(
             event,
@@ -87,10 +87,6 @@ fn write_problem(response: Response, problem: &Problem, event: &str) -> Response
 }
 
 /// A path that the router does not know.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "extractors are passed by value"
-)]
 pub(crate) async fn unknown_path(uri: Uri) -> Problem {
     no_such_path(&uri.path().chars().take(200).collect::<String>())
 }

@@ -76,7 +76,7 @@ async fn update_that_changes_nothing_keeps_the_version() {
     let app = TestApp::new().await;
     let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
     let before = app.get(&path).await.body["access_profile"].clone();
-    app.clock.advance(std::time::Duration::from_secs(60));
+    app.clock.advance(std::time::Duration::from_mins(1));
     let after = app.put(&path, &before.to_string()).await.expect(200);
     assert_eq!(after.body["access_profile"], before);
 }
@@ -232,7 +232,7 @@ async fn keys_go_with_the_last_copy_and_counters_stay() {
     let gone = app.delete(&format!("{path}/{second}")).await.expect(200);
     assert_eq!(gone.body["deleted_vk_count"], 1);
     assert_eq!(app.delete(&format!("{path}/{second}")).await.error().0, 404);
-    app.clock.advance(std::time::Duration::from_secs(3_600));
+    app.clock.advance(std::time::Duration::from_hours(1));
     let back = app.post(&path, &give(first)).await.expect(201);
     assert_eq!(back.text_at("/access_profile/budgets/0/id"), budget);
     assert_eq!(

@@ -61,7 +61,7 @@ async fn expired_key_is_refused() {
     app.call_as(&key, Method::GET, PROFILES, None)
         .await
         .expect(200);
-    app.clock.advance(std::time::Duration::from_secs(30 * 60));
+    app.clock.advance(std::time::Duration::from_mins(30));
     app.call_as(&key, Method::GET, PROFILES, None)
         .await
         .expect(401);

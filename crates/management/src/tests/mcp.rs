@@ -11,7 +11,7 @@ async fn with_client() -> (TestApp, String) {
     let app = TestApp::new().await;
     let body = json!({"name": "Git", "connection_type": "http", "tools_to_execute": ["*"],
         "connection_string": "https://mcp.example/token-in-here", "headers": {"Authorization": "Bearer s3cret"},
-        "tool_pricing": {"clone": 0.000000001}});
+        "tool_pricing": {"clone": 0.000_000_001}});
     let made = app.post(CLIENT, &body.to_string()).await.expect(201);
     assert!(
         !made.text.contains("s3cret") && !made.text.contains("token-in-here"),

@@ -69,7 +69,7 @@ async fn roles_may_do_what_the_table_says() {
         let permissions = role
             .permissions()
             .into_iter()
-            .map(|permission| permission.id());
+            .map(tollgate_domain::permission::Permission::id);
         app.add_management_key(&format!("tgm-{}", role.name()), Some(permissions.collect()))
             .await;
     }

@@ -130,7 +130,7 @@ async fn rotation_honours_the_old_secret_for_the_grace_time() {
         "2026-11-11T12:45:00Z"
     );
     assert!(opens(&app, &first).await && opens(&app, &second).await);
-    app.clock.advance(std::time::Duration::from_secs(15 * 60));
+    app.clock.advance(std::time::Duration::from_mins(15));
     assert!(!opens(&app, &first).await && opens(&app, &second).await);
     let admin = crate::test_app::ADMIN;
     app.call_as(admin, http::Method::POST, &path, None)

@@ -80,7 +80,7 @@ fn check_refused(body: &str, places: &[&str]) {
 fn omitted_field_keeps_its_value() {
     check("{}", |_| {});
     check(r#"{"is_active": false}"#, |profile| {
-        profile.is_active = false
+        profile.is_active = false;
     });
 }
 
@@ -123,7 +123,7 @@ fn rate_limit_that_sets_nothing_or_half_a_limit_is_refused() {
 #[test]
 fn description_null_clears() {
     check(r#"{"description": null}"#, |profile| {
-        profile.description = None
+        profile.description = None;
     });
 }
 
@@ -194,7 +194,7 @@ fn provider_that_stays_keeps_its_lines() {
 #[test]
 fn name_is_trimmed_and_bounded() {
     check(r#"{"name": "  New name "}"#, |profile| {
-        profile.name = "New name".to_owned()
+        profile.name = "New name".to_owned();
     });
     check_refused(r#"{"name": "   "}"#, &["/name"]);
     check_refused(&format!(r#"{{"name": "{}"}}"#, "ä".repeat(256)), &["/name"]);
@@ -235,7 +235,7 @@ fn nested_null_means_not_set() {
             config.weight = None;
             config.allowed_models.clear();
             config.model_budgets.clear();
-            config.limits = Default::default();
+            config.limits = tollgate_domain::limits::LimitSet::default();
         },
     );
 }
