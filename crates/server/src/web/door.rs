@@ -8,9 +8,10 @@ use axum::Router;
 use axum::body::Body as WebBody;
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt as _;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::Either;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use ipnet::IpNet;
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::{ErrorKind, GatewayError, IdSource};
@@ -44,6 +45,8 @@ impl Door for Doors {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response<Self::Body> {
+        // HTTP/2 ends the stream by itself.
+        let has_body = request.version() <= Version::HTTP_11 && !request.body().is_end_stream();
         let proxy = self
             .proxy
             .as_ref()
@@ -56,8 +59,20 @@ impl Door for Doors {
             work.await.map(|answer| answer.map(Either::Right))
         };
         // The panic itself was logged by the hook, with its place and without the request's content.
-        answer.unwrap_or_else(|_| self.internal_error().map(Either::Right))
+        let mut answer = answer.unwrap_or_else(|_| self.internal_error().map(Either::Right));
+        if has_body && may_be_unread(answer.status()) {
+            // What is left of the body stands in the way of the next request, so hyper ends the connection; a client
+            // that is not told would send its next request into the void.
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+        answer
     }
+}
+
+/// Whether answers of this status may be given before the body was read.
+const fn may_be_unread(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 404 | 405 | 408 | 413 | 415 | 503)
 }
 
 impl Doors {

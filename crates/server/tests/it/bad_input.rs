@@ -269,3 +269,29 @@ async fn request_that_never_ends_is_forgotten_with_its_client() {
     }
     assert_untouched(&stage).await;
 }
+
+/// A pooled connection that ends without a word fails the client's next request.
+#[tokio::test]
+async fn a_refusal_before_the_body_was_read_says_that_the_connection_ends() {
+    let stage = Stage::with_a_dollar().await;
+    let address = stage.caller.url.trim_start_matches("http://");
+    for (path, status) in [
+        ("/v1/chat/completions", "401"),
+        ("/v1/nowhere", "404"),
+        ("/api/governance/users", "401"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 50000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer).to_lowercase();
+        assert!(
+            answer.starts_with(&format!("http/1.1 {status}")),
+            "{answer}"
+        );
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+}
