@@ -1,6 +1,6 @@
 //! Teams, customers and business units: groups of users, whose limits hold for every member's request.
 //!
-//! The three are one thing under three names, so their operations are written once ([`operations`]) and mounted three
+//! The three are one thing under three names, so their operations are written once ([`mod@operations`]) and mounted three
 //! times ([`families`]).
 
 mod content;

@@ -1,13 +1,13 @@
 //! The management API: one folder a resource, one file an operation.
 //!
-//! [`router`] is where to start: it lists the layers that every request passes. An operation is a file with its request
+//! [`router()`] is where to start: it lists the layers that every request passes. An operation is a file with its request
 //! and answer, its handler and its tests; the folder listing is the list of operations. A handler's first argument is
 //! the permission that the operation needs ([`context::Require`]), and it is the only way to the database.
 //!
 //! Every write is one transaction: the change, its audit entry, and what must be published; the answer leaves when the
 //! change is in force. This crate knows the database and the policy's vocabulary, nothing of the data plane: live
-//! counters and the policy in force come through small ports ([`ManagementParts`]). Tested by operation, on both
-//! databases, through the router.
+//! counters and the policy in force come through small ports ([`ManagementParts`]). Tested by operation through the
+//! router, on SQLite; what it stores is tested on both databases in `tollgate-storage`.
 
 mod access_profiles;
 mod answers;

@@ -36,7 +36,7 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
         .merge(business_unit::operations())
 }
 
-/// One family of groups: thin handlers over [`operations`], because each needs its own path, name and permission.
+/// One family of groups: thin handlers over [`mod@operations`], because each needs its own path, name and permission.
 macro_rules! family {
     ($module:ident, $id:ident, $kind:ident, $one:ident, $many:ident, $list:ident, $body:ident, $tag:literal,
      [$root:literal, $path:literal, $members:literal, $member:literal, $profile:literal],
