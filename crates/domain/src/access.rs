@@ -1,6 +1,6 @@
 //! Access profiles and the one function that decides.
 //!
-//! [`profile`] is what an administrator writes; [`grant`] is the same, compiled for the data plane; [`evaluate`]
+//! [`profile`] is what an administrator writes; [`grant`] is the same, compiled for the data plane; [`evaluate()`]
 //! joins them with the caller and the request into a [`Plan`].
 
 mod decision;

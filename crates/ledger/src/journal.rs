@@ -1,6 +1,6 @@
 //! The journal: what the ledger did, on disk before the client sees the end of an answer.
 //!
-//! [`record`] has the records and their bytes, [`segment`] the files they are in, [`writer`] appends, [`recover`] reads
+//! [`record`] has the records and their bytes, [`segment`] the files they are in, [`writer`] appends, [`mod@recover`] reads
 //! after a start. `docs/journal.md` describes the format.
 
 mod check;

@@ -1,4 +1,4 @@
-//! What [`super::evaluate`] yields.
+//! What [`super::evaluate()`] yields.
 
 use std::sync::Arc;
 
