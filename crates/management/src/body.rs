@@ -7,6 +7,7 @@
 
 pub(crate) mod object;
 mod patch;
+mod text;
 mod types;
 
 use serde_json::value::RawValue;
@@ -14,7 +15,8 @@ use utoipa::openapi::{RefOr, Schema};
 
 pub(crate) use object::Object;
 pub(crate) use patch::Patch;
-pub(crate) use types::{RotationInterval, Secret, Weight, bounded_text};
+pub(crate) use text::{Description, Email, Name, Tag};
+pub(crate) use types::{RotationInterval, Secret, Weight};
 
 use crate::problem::{FieldProblem, Problem};
 

@@ -1,12 +1,16 @@
 //! The description of the API, generated from the operations themselves.
 
+mod answers;
+mod links;
+
 use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use utoipa::PartialSchema as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Deprecated, InfoBuilder, LicenseBuilder, OpenApi, Tag};
+use utoipa::openapi::{Deprecated, InfoBuilder, LicenseBuilder, OpenApi, PathItem, Tag};
 
 use crate::problem::{ErrorBody, ErrorDetail, ErrorExtras, FieldProblem};
 use crate::router;
@@ -36,6 +40,7 @@ pub fn openapi_json() -> &'static str {
 fn document() -> OpenApi {
     let mut document = router::documented().into_openapi();
     mark_short_paths(&mut document);
+    links::add(&mut document);
     document.info = InfoBuilder::new()
         .title("Tollgate management API")
         .version(env!("CARGO_PKG_VERSION"))
@@ -74,6 +79,7 @@ fn document() -> OpenApi {
                 .build(),
         ),
     );
+    answers::complete(&mut document);
     document.tags = Some(
         router::TAGS
             .iter()
@@ -94,20 +100,32 @@ fn mark_short_paths(document: &mut OpenApi) {
         if !path.starts_with("/api/access-profiles") && !path.starts_with("/api/users") {
             continue;
         }
-        let operations = [
-            &mut item.get,
-            &mut item.post,
-            &mut item.put,
-            &mut item.patch,
-            &mut item.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
+        for operation in operations_mut(item) {
             operation.deprecated = Some(Deprecated::True);
             if let Some(id) = &mut operation.operation_id {
                 id.push_str("_short");
             }
         }
     }
+}
+
+/// The operations of a path.
+fn operations(item: &PathItem) -> impl Iterator<Item = &Operation> {
+    [&item.get, &item.post, &item.put, &item.patch, &item.delete]
+        .into_iter()
+        .flatten()
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [
+        &mut item.get,
+        &mut item.post,
+        &mut item.put,
+        &mut item.patch,
+        &mut item.delete,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn tag(name: &str, description: &str) -> Tag {

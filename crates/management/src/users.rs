@@ -17,12 +17,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access_profiles::user_copies::NewVirtualKey;
-use crate::body::Problems;
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
-
-/// Longest e-mail address that mail servers take.
-const MAX_EMAIL: usize = 254;
 
 /// The operations on users.
 pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
@@ -86,23 +82,6 @@ pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: UserId) -> Answer<Us
     users::find(db, id)
         .await?
         .ok_or_else(|| Problem::not_found("user", id))
-}
-
-/// A trimmed e-mail address. Whether mail arrives there only mail can tell, so this looks only for slips.
-fn read_email(text: &str, problems: &mut Problems) -> String {
-    let email = text.trim();
-    let is_plausible = email.len() <= MAX_EMAIL
-        && !email
-            .chars()
-            .any(|each| each.is_whitespace() || each.is_control())
-        && email.split_once('@').is_some_and(|(name, host)| {
-            !name.is_empty() && !host.is_empty() && !host.contains('@')
-        });
-    if !is_plausible {
-        let shown: String = email.chars().take(80).collect();
-        problems.invalid("/email", format!("`{shown}` is not an e-mail address"));
-    }
-    email.to_owned()
 }
 
 /// What the database refused, in terms of the request.

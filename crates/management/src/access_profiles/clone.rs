@@ -11,7 +11,7 @@ use super::get_existing;
 use super::view::AccessProfileBody;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, body};
 use crate::context::{CreateAccessProfiles, Require};
 use crate::extract::{Json, Path, etag};
 use crate::problem::Answer;
@@ -20,9 +20,9 @@ body! {
     /// The clone's name.
     struct CloneAccessProfile {
         /// 1 to 255 characters, unique without regard to case.
-        name: required String,
+        name: required Name,
         /// For people. Left out: the description of the original.
-        description: optional String,
+        description: optional Description,
     }
 }
 
@@ -47,14 +47,11 @@ pub(crate) async fn clone_access_profile(
     Path(id): Path<ProfileId>,
     Json(body): Json<CloneAccessProfile>,
 ) -> Answer<impl IntoResponse> {
-    let mut problems = Problems::default();
-    let name = bounded_text(&body.name, "/name", "a name", 255, &mut problems);
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     let original = get_existing(&mut tx, id).await?;
     let wanted = AccessProfile {
-        name,
-        description: body.description.or(original.description),
+        name: body.name.into(),
+        description: body.description.map(String::from).or(original.description),
         content: with_fresh_ids(&original.content, ctx.parts().ids.as_ref()),
         is_active: original.is_active,
         tags: original.tags,

@@ -9,7 +9,7 @@ use tollgate_domain::access::profile::{
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use tollgate_domain::time::Zone;
 
-use crate::body::{Patch, Problems, RotationInterval, body, bounded_text};
+use crate::body::{Description, Name, Patch, Problems, RotationInterval, Tag, body};
 use crate::limits::{
     BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
 };
@@ -22,10 +22,6 @@ use crate::provider_configs::{
 const MAX_PROVIDER_CONFIGS: usize = 100;
 const MAX_BUDGETS: usize = 100;
 const MAX_TAGS: usize = 50;
-/// Longest name, tag and description, in characters.
-const MAX_NAME: usize = 255;
-const MAX_TAG: usize = 255;
-const MAX_DESCRIPTION: usize = 10_000;
 /// Alerts are at parts of a limit, in percent.
 const MAX_THRESHOLD: u32 = 100;
 
@@ -35,13 +31,13 @@ body! {
         "id", "version", "created_at", "updated_at", "next_rotation_at", "last_rotation_at",
     ] {
         /// 1 to 255 characters, unique without regard to case.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
         /// Inactive profiles are hidden from new assignments. True unless said otherwise.
         is_active: optional bool,
         /// For finding it.
-        tags: optional Vec<String>,
+        tags: optional Vec<Tag>,
         /// What it grants, provider by provider.
         provider_configs: optional Vec<ProviderConfigInput>,
         /// Budgets on everything.
@@ -79,13 +75,13 @@ body! {
         "id", "version", "created_at", "updated_at", "next_rotation_at", "last_rotation_at",
     ] {
         /// 1 to 255 characters, unique without regard to case.
-        name: given String,
+        name: given Name,
         /// Null clears it.
-        description: patch String,
+        description: patch Description,
         /// Inactive profiles are hidden from new assignments.
         is_active: given bool,
         /// Replaces the whole list; at most 50.
-        tags: given Vec<String>,
+        tags: given Vec<Tag>,
         /// Replaces the whole list; at most 100.
         provider_configs: given Vec<ProviderConfigInput>,
         /// Replaces the whole list; at most 100. A line keeps its id and usage when it names an old line's id, or else
@@ -227,10 +223,6 @@ pub(crate) fn apply_update(
     mut problems: Problems,
 ) -> Result<AccessProfile, Problem> {
     check(&body, known, &mut problems);
-    let name = body
-        .name
-        .map(|name| bounded_text(&name, "/name", "a name", MAX_NAME, &mut problems));
-    let tags = body.tags.map(|tags| read_tags(&tags, &mut problems));
     problems.into_result()?;
     let old = &current.content;
     let mcp = &old.mcp;
@@ -249,10 +241,10 @@ pub(crate) fn apply_update(
         Patch::Value(new) => Some(merge_rate_limit(old.limits.rate_limit.as_ref(), new, ids)),
     };
     Ok(AccessProfile {
-        name: name.unwrap_or_else(|| current.name.clone()),
+        name: body.name.map_or_else(|| current.name.clone(), String::from),
         description: body.description.apply_to(current.description.clone()),
         is_active: body.is_active.unwrap_or(current.is_active),
-        tags: tags.unwrap_or_else(|| current.tags.clone()),
+        tags: body.tags.map_or_else(|| current.tags.clone(), read_tags),
         content: ProfileContent {
             provider_configs: body.provider_configs.map_or_else(
                 || old.provider_configs.clone(),
@@ -300,14 +292,6 @@ impl From<ToolOverrideInput> for ToolOverride {
 
 /// What the reader of single fields cannot see.
 fn check(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Problems) {
-    if let Patch::Value(text) = &body.description
-        && text.chars().count() > MAX_DESCRIPTION
-    {
-        problems.invalid(
-            "/description",
-            format!("a description has at most {MAX_DESCRIPTION} characters"),
-        );
-    }
     if let Some(configs) = &body.provider_configs {
         check_provider_configs(configs, "/provider_configs", "provider_name", problems);
     }
@@ -365,21 +349,11 @@ fn check_mcp(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Proble
     }
 }
 
-/// Trimmed, each once, in their order.
-fn read_tags(tags: &[String], problems: &mut Problems) -> Vec<String> {
+/// Each once, in their order.
+fn read_tags(tags: Vec<Tag>) -> Vec<String> {
     let mut seen = HashSet::new();
-    tags.iter()
-        .enumerate()
-        .map(|(index, tag)| {
-            let pointer = format!("/tags/{index}");
-            if tag.contains(',') {
-                problems.invalid(
-                    pointer.as_str(),
-                    "a tag cannot contain a comma, which separates tags in searches",
-                );
-            }
-            bounded_text(tag, &pointer, "a tag", MAX_TAG, problems)
-        })
+    tags.into_iter()
+        .map(String::from)
         .filter(|tag| seen.insert(tag.clone()))
         .collect()
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{ApiKeyView, check_scopes, get_existing};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, body};
 use crate::context::{CreateApiKeys, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -18,9 +18,9 @@ body! {
     /// A new management key.
     struct CreateApiKey {
         /// 1 to 255 characters.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
         /// Ids of the permissions it gets, none that the creator does not have. Left out: all that the creator has.
         scopes: optional Vec<PermissionId>,
         /// When it stops. Left out: never.
@@ -47,9 +47,6 @@ pub(crate) async fn create_api_key(
     ctx: Require<CreateApiKeys>,
     Json(body): Json<CreateApiKey>,
 ) -> Answer<(StatusCode, Json<CreatedApiKey>)> {
-    let mut problems = Problems::default();
-    let name = bounded_text(&body.name, "/name", "a name", 255, &mut problems);
-    problems.into_result()?;
     let scopes = match &body.scopes {
         Some(wanted) => Some(check_scopes(&ctx, wanted)?),
         None => ctx.actor().scopes().cloned(),
@@ -57,8 +54,8 @@ pub(crate) async fn create_api_key(
     let secret = NewSecret::generate(MANAGEMENT_KEY_PREFIX, ctx.parts().secrets.as_ref())?;
     let new = NewManagementKey {
         id: ManagementKeyId::from_uuid(ctx.parts().ids.next_uuid()),
-        name,
-        description: body.description,
+        name: body.name.into(),
+        description: body.description.map(String::from),
         secret_hash: secret.hash,
         key_prefix: secret.masked.clone(),
         scopes,

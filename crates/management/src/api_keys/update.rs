@@ -5,7 +5,7 @@ use tollgate_storage::management_keys::{self, ManagementKey};
 use super::{ApiKeyBody, ApiKeyView, check_scopes, get_existing};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, body};
 use crate::context::{Require, UpdateApiKeys};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -16,9 +16,9 @@ body! {
         "id", "key_prefix", "is_unrestricted", "last_used_at", "created_at", "updated_at",
     ] {
         /// 1 to 255 characters.
-        name: given String,
+        name: given Name,
         /// Null clears it.
-        description: patch String,
+        description: patch Description,
         /// Replaces the whole list; none that the caller does not have.
         scopes: given Vec<PermissionId>,
         /// Null for never.
@@ -39,11 +39,6 @@ pub(crate) async fn update_api_key(
     Path(id): Path<ManagementKeyId>,
     Json(body): Json<UpdateApiKey>,
 ) -> Answer<Json<ApiKeyBody>> {
-    let mut problems = Problems::default();
-    let name = body
-        .name
-        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
-    problems.into_result()?;
     let scopes = body
         .scopes
         .map(|wanted| check_scopes(&ctx, &wanted))
@@ -51,7 +46,7 @@ pub(crate) async fn update_api_key(
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let new = ManagementKey {
-        name: name.unwrap_or_else(|| old.name.clone()),
+        name: body.name.map_or_else(|| old.name.clone(), String::from),
         description: body.description.apply_to(old.description.clone()),
         scopes: scopes.or_else(|| old.scopes.clone()),
         expires_at: body.expires_at.apply_to(old.expires_at),

@@ -12,11 +12,11 @@ pub(crate) enum Patch<T> {
 
 impl<T> Patch<T> {
     /// The value after the update.
-    pub(crate) fn apply_to(self, current: Option<T>) -> Option<T> {
+    pub(crate) fn apply_to<U: From<T>>(self, current: Option<U>) -> Option<U> {
         match self {
             Self::Absent => current,
             Self::Null => None,
-            Self::Value(value) => Some(value),
+            Self::Value(value) => Some(value.into()),
         }
     }
 }

@@ -439,27 +439,6 @@ pub(crate) fn parse_hours(text: &str) -> Option<i64> {
         .checked_mul(factor)
 }
 
-/// A trimmed text of 1 to `most` characters without control characters.
-pub(crate) fn bounded_text(
-    text: &str,
-    pointer: &str,
-    what: &str,
-    most: usize,
-    problems: &mut Problems,
-) -> String {
-    let trimmed = text.trim();
-    let length = trimmed.chars().count();
-    if length == 0 || length > most {
-        problems.invalid(
-            pointer,
-            format!("{what} must have 1 to {most} characters, this has {length}"),
-        );
-    } else if trimmed.chars().any(char::is_control) {
-        problems.invalid(pointer, format!("{what} cannot have control characters"));
-    }
-    trimmed.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use tollgate_domain::snapshot::GroupId;
 use tollgate_domain::time::Zone;
 use tollgate_storage::groups::StoredGroup;
 
-use crate::body::{Patch, Problems, body, bounded_text};
+use crate::body::{Description, Name, Patch, Problems, body};
 use crate::limits::{
     BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
 };
@@ -17,9 +17,9 @@ body! {
     /// A new group.
     struct CreateGroup ignoring ["id", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique among its kind without regard to case.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
         /// Budgets that all members share.
         budgets: optional Vec<BudgetInput>,
         /// Rate limit that all members share.
@@ -43,9 +43,9 @@ body! {
     /// A partial update of a group.
     struct UpdateGroup ignoring ["id", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique among its kind without regard to case.
-        name: given String,
+        name: given Name,
         /// Null clears it.
-        description: patch String,
+        description: patch Description,
         /// Replaces the whole list, as with access profiles.
         budgets: given Vec<BudgetInput>,
         /// Replaces the limit; null clears it.
@@ -105,9 +105,6 @@ pub(super) fn apply_update(
     if let Patch::Value(limit) = &body.rate_limit {
         check_rate_limit(limit, "/rate_limit", &mut problems);
     }
-    let name = body
-        .name
-        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
     let parents = read_parents(
         current,
         body.customer_id,
@@ -135,7 +132,7 @@ pub(super) fn apply_update(
         }
     }
     Ok(StoredGroup {
-        name: name.unwrap_or_else(|| current.name.clone()),
+        name: body.name.map_or_else(|| current.name.clone(), String::from),
         description: body.description.apply_to(current.description.clone()),
         content,
         parents,

@@ -321,12 +321,10 @@ fn read_certificates(
             "this is no certificate in PEM (`-----BEGIN CERTIFICATE-----` …)",
         );
     }
-    let new = match &input.ca_cert_pem {
-        crate::body::Patch::Absent => crate::body::Patch::Absent,
-        crate::body::Patch::Null => crate::body::Patch::Null,
-        crate::body::Patch::Value(pem) => crate::body::Patch::Value(pem.as_str().into()),
-    };
-    new.apply_to(old.and_then(|old| old.ca_cert_pem.clone()))
+    input
+        .ca_cert_pem
+        .clone()
+        .apply_to(old.and_then(|old| old.ca_cert_pem.clone()))
 }
 
 #[cfg(test)]

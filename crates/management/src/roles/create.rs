@@ -4,7 +4,7 @@ use tollgate_storage::roles;
 use super::{RoleBody, RoleView, get_existing, name_taken};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, body};
 use crate::context::{CreateRoles, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -13,9 +13,9 @@ body! {
     /// A new role. It may do nothing until it is given permissions.
     struct CreateRole {
         /// 1 to 255 characters, unique without regard to case.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
     }
 }
 
@@ -30,13 +30,10 @@ pub(crate) async fn create_role(
     ctx: Require<CreateRoles>,
     Json(body): Json<CreateRole>,
 ) -> Answer<(StatusCode, Json<RoleBody>)> {
-    let mut problems = Problems::default();
-    let name = bounded_text(&body.name, "/name", "a name", 255, &mut problems);
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
-    let id = roles::create(&mut tx, &name, body.description.as_deref(), ctx.now())
+    let id = roles::create(&mut tx, &body.name, body.description.as_deref(), ctx.now())
         .await
-        .map_err(|error| name_taken(error, &name))?;
+        .map_err(|error| name_taken(error, &body.name))?;
     let role = RoleView::from(get_existing(&mut tx, id).await?);
     ctx.record(&mut tx, Act::new("create", "role", id).after(&role))
         .await?;

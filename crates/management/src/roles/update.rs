@@ -4,7 +4,7 @@ use tollgate_storage::roles;
 use super::{RoleBody, RoleView, get_existing, name_taken};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, body};
 use crate::context::{Require, UpdateRoles};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -13,9 +13,9 @@ body! {
     /// A partial update of a role.
     struct UpdateRole ignoring ["id", "is_system", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique without regard to case.
-        name: given String,
+        name: given Name,
         /// Null clears it.
-        description: patch String,
+        description: patch Description,
     }
 }
 
@@ -32,14 +32,9 @@ pub(crate) async fn update_role(
     Path(id): Path<RoleId>,
     Json(body): Json<UpdateRole>,
 ) -> Answer<Json<RoleBody>> {
-    let mut problems = Problems::default();
-    let name = body
-        .name
-        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
-    let name = name.unwrap_or_else(|| old.name.clone());
+    let name = body.name.map_or_else(|| old.name.clone(), String::from);
     let description = body.description.apply_to(old.description.clone());
     roles::update(&mut tx, id, &name, description.as_deref(), ctx.now())
         .await

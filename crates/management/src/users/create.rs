@@ -2,12 +2,12 @@ use http::StatusCode;
 use tollgate_domain::ids::{RoleId, UserId};
 use tollgate_storage::users::{self, User};
 
-use super::{UserView, UserWithKey, explain, read_email};
+use super::{UserView, UserWithKey, explain};
 use crate::access_profiles::provisioning::follow_role;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Email, Name, body};
 use crate::context::{CreateUsers, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -16,9 +16,9 @@ body! {
     /// A new user.
     struct CreateUser {
         /// 1 to 255 characters.
-        name: required String,
+        name: required Name,
         /// Unique without regard to case.
-        email: required String,
+        email: required Email,
         /// The role on this API. Profiles that are defaults of the role are assigned at once.
         role_id: optional RoleId,
     }
@@ -35,18 +35,16 @@ pub(crate) async fn create_user(
     ctx: Require<CreateUsers>,
     Json(body): Json<CreateUser>,
 ) -> Answer<(StatusCode, Json<UserWithKey>)> {
-    let mut problems = Problems::default();
     let now = ctx.now();
     let user = User {
         id: UserId::from_uuid(ctx.parts().ids.next_uuid()),
-        name: bounded_text(&body.name, "/name", "a name", 255, &mut problems),
-        email: read_email(&body.email, &mut problems),
+        name: body.name.into(),
+        email: body.email.into(),
         role_id: body.role_id,
         is_active: true,
         created_at: now,
         updated_at: now,
     };
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     users::create(&mut tx, &user)
         .await

@@ -1,10 +1,10 @@
 use tollgate_domain::ids::UserId;
 use tollgate_storage::users::{self, User};
 
-use super::{UserBody, UserView, explain, get_existing, read_email};
+use super::{UserBody, UserView, explain, get_existing};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Email, Name, body};
 use crate::context::{Require, UpdateUsers};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -13,9 +13,9 @@ body! {
     /// A partial update of a user. The role has an operation of its own.
     struct UpdateUser ignoring ["id", "role_id", "created_at", "updated_at"] {
         /// 1 to 255 characters.
-        name: given String,
+        name: given Name,
         /// Unique without regard to case.
-        email: given String,
+        email: given Email,
         /// False refuses every key of the user from the next request on.
         is_active: given bool,
     }
@@ -36,21 +36,13 @@ pub(crate) async fn update_user(
 ) -> Answer<Json<UserBody>> {
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
-    let mut problems = Problems::default();
     let new = User {
-        name: body.name.map_or_else(
-            || old.name.clone(),
-            |name| bounded_text(&name, "/name", "a name", 255, &mut problems),
-        ),
-        email: body.email.map_or_else(
-            || old.email.clone(),
-            |email| read_email(&email, &mut problems),
-        ),
+        name: body.name.map_or_else(|| old.name.clone(), String::from),
+        email: body.email.map_or_else(|| old.email.clone(), String::from),
         is_active: body.is_active.unwrap_or(old.is_active),
         updated_at: ctx.now(),
         ..old.clone()
     };
-    problems.into_result()?;
     users::update(&mut tx, &new)
         .await
         .map_err(|error| explain(error, &new.email))?;

@@ -8,7 +8,7 @@ use tollgate_domain::time::Zone;
 use tollgate_domain::{IdSource, Timestamp};
 use tollgate_storage::virtual_keys::VirtualKey;
 
-use crate::body::{Patch, Problems, Weight, body, bounded_text};
+use crate::body::{Description, Name, Patch, Problems, Weight, body};
 use crate::limits::{
     BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
 };
@@ -23,9 +23,9 @@ body! {
         "id", "value", "is_access_profile_managed", "user_id", "previous_value_until", "created_at", "updated_at",
     ] {
         /// 1 to 255 characters, unique without regard to case.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
         /// True unless said otherwise.
         is_active: optional bool,
         /// When it stops. Left out: never.
@@ -59,9 +59,9 @@ body! {
         "id", "value", "is_access_profile_managed", "user_id", "previous_value_until", "created_at", "updated_at",
     ] {
         /// 1 to 255 characters, unique without regard to case.
-        name: given String,
+        name: given Name,
         /// Null clears it.
-        description: patch String,
+        description: patch Description,
         /// False refuses the next request.
         is_active: given bool,
         /// Null for never.
@@ -202,10 +202,6 @@ pub(super) fn apply_update(
     if let Patch::Value(limit) = &body.rate_limit {
         check_rate_limit(limit, "/rate_limit", &mut problems);
     }
-    let name = body
-        .name
-        .as_ref()
-        .map(|name| bounded_text(name, "/name", "a name", 255, &mut problems));
     problems.into_result()?;
     let old = &current.content;
     let mut content = ProfileContent {
@@ -233,7 +229,10 @@ pub(super) fn apply_update(
         }
     }
     Ok(VirtualKey {
-        name: name.unwrap_or_else(|| current.name.clone()),
+        name: body
+            .name
+            .clone()
+            .map_or_else(|| current.name.clone(), String::from),
         description: body
             .description
             .clone()

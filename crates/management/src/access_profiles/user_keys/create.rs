@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::access_profiles::assignment::issue_key;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path};
 use crate::problem::{Answer, Problem};
@@ -16,9 +16,9 @@ body! {
     /// One more key for a user.
     struct CreateUserKey {
         /// 1 to 255 characters, unique among all keys without regard to case.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
     }
 }
 
@@ -68,16 +68,21 @@ pub(crate) async fn create_profile_virtual_key(
 }
 
 async fn create(ctx: &Context, user: UserId, body: CreateUserKey) -> Answer<Json<CreatedUserKey>> {
-    let mut problems = Problems::default();
-    let name = bounded_text(&body.name, "/name", "a name", 255, &mut problems);
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     users::get_existing(&mut tx, user).await?;
     if copies::of_user(&mut tx, user).await?.is_empty() {
         return Err(Problem::not_found("access profile held by the user", user));
     }
     let id = VirtualKeyId::from_uuid(ctx.parts().ids.next_uuid());
-    let issued = issue_key(ctx, &mut tx, id, user, name, body.description).await?;
+    let issued = issue_key(
+        ctx,
+        &mut tx,
+        id,
+        user,
+        body.name.into(),
+        body.description.map(String::from),
+    )
+    .await?;
     ctx.commit(tx).await?;
     Ok(Json(CreatedUserKey {
         virtual_key: issued.into(),

@@ -7,7 +7,7 @@ use tollgate_domain::Usd;
 use tollgate_storage::mcp::clients::{ConnectionType, StoredMcpClient};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
-use crate::body::{FromJson, Node, Problems, Secret, body, bounded_text};
+use crate::body::{FromJson, Name, Node, Problems, Secret, body};
 use crate::problem::Problem;
 use crate::providers::{MASK, check_server_url};
 
@@ -15,7 +15,7 @@ body! {
     /// A new MCP client.
     struct CreateMcpClient ignoring ["id", "state", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique without regard to case.
-        name: required String,
+        name: required Name,
         /// `http`, `sse` or `stdio`.
         connection_type: required Connection,
         /// The server's address, for `http` and `sse`. A secret.
@@ -35,7 +35,7 @@ body! {
     /// A partial update of an MCP client.
     struct UpdateMcpClient ignoring ["id", "state", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique without regard to case.
-        name: given String,
+        name: given Name,
         /// `http`, `sse` or `stdio`.
         connection_type: given Connection,
         /// The server's address. The mask of an answer keeps it.
@@ -112,7 +112,7 @@ pub(super) fn apply_update(
     let mut problems = Problems::default();
     let mut new = current.clone();
     if let Some(name) = body.name {
-        new.name = bounded_text(&name, "/name", "a name", 255, &mut problems);
+        new.name = name.into();
     }
     if let Some(Connection(kind)) = body.connection_type {
         new.connection_type = kind;

@@ -4,7 +4,7 @@ use tollgate_storage::mcp::tool_groups;
 use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, name_taken, read_tools};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, Problems, body};
 use crate::context::{CreateMcp, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -13,9 +13,9 @@ body! {
     /// A new group of MCP tools.
     struct CreateToolGroup ignoring ["id", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique without regard to case.
-        name: required String,
+        name: required Name,
         /// For people.
-        description: optional String,
+        description: optional Description,
         /// The tools, client by client.
         tools: optional Vec<ClientToolsInput>,
     }
@@ -33,14 +33,13 @@ pub(crate) async fn create_tool_group(
     Json(body): Json<CreateToolGroup>,
 ) -> Answer<(StatusCode, Json<ToolGroupBody>)> {
     let mut problems = Problems::default();
-    let name = bounded_text(&body.name, "/name", "a name", 255, &mut problems);
     let mut tx = ctx.begin().await?;
     let tools = read_tools(&mut tx, body.tools.unwrap_or_default(), &mut problems).await?;
     problems.into_result()?;
     let description = body.description.as_deref();
-    let group = tool_groups::create(&mut tx, &name, description, &tools, ctx.now())
+    let group = tool_groups::create(&mut tx, &body.name, description, &tools, ctx.now())
         .await
-        .map_err(|error| name_taken(error, &name))?;
+        .map_err(|error| name_taken(error, &body.name))?;
     let tool_group = ToolGroupView::from(&group);
     let act = Act::new("create", "tool_group", group.id).after(&tool_group);
     ctx.record(&mut tx, act).await?;

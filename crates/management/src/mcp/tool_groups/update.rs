@@ -4,7 +4,7 @@ use tollgate_storage::mcp::tool_groups::{self, ToolGroup};
 use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, get_existing, name_taken, read_tools};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body, bounded_text};
+use crate::body::{Description, Name, Problems, body};
 use crate::context::{Require, UpdateMcp};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -13,9 +13,9 @@ body! {
     /// A partial update of a group of MCP tools.
     struct UpdateToolGroup ignoring ["id", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique without regard to case.
-        name: given String,
+        name: given Name,
         /// Null clears it.
-        description: patch String,
+        description: patch Description,
         /// Replaces the whole list.
         tools: given Vec<ClientToolsInput>,
     }
@@ -41,12 +41,9 @@ pub(crate) async fn update_tool_group(
         Some(tools) => read_tools(&mut tx, tools, &mut problems).await?,
         None => old.tools.clone(),
     };
-    let name = body
-        .name
-        .map(|name| bounded_text(&name, "/name", "a name", 255, &mut problems));
     problems.into_result()?;
     let new = ToolGroup {
-        name: name.unwrap_or_else(|| old.name.clone()),
+        name: body.name.map_or_else(|| old.name.clone(), String::from),
         description: body.description.apply_to(old.description.clone()),
         tools,
         updated_at: ctx.now(),

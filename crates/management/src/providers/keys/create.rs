@@ -8,7 +8,7 @@ use tollgate_storage::providers::keys::{self, StoredProviderKey};
 use super::{ProviderKeyBody, ProviderKeyView, check_aliases, name_taken, read_value};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, Secret, Weight, body, bounded_text};
+use crate::body::{Name, Problems, Secret, Weight, body};
 use crate::context::{CreateProviders, Require};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -18,7 +18,7 @@ body! {
     /// A new key of a provider.
     struct CreateProviderKey {
         /// 1 to 255 characters, unique at the provider.
-        name: required String,
+        name: required Name,
         /// The secret, or `env.NAME` for an environment variable that the boot configuration allows.
         value: required Secret,
         /// The models it may be used for; empty means all.
@@ -52,7 +52,7 @@ pub(crate) async fn create_provider_key(
     let mut problems = Problems::default();
     let key = StoredProviderKey {
         id,
-        name: bounded_text(&body.name, "/name", "a name", 255, &mut problems),
+        name: body.name.into(),
         value: read_value(&body.value, &ctx.parts().environment_names, &mut problems)
             .unwrap_or_else(|| {
                 problems.invalid("/value", "a mask is no value; enter the key");

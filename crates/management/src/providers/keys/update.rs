@@ -9,7 +9,7 @@ use super::{
 };
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, Secret, Weight, body, bounded_text};
+use crate::body::{Name, Problems, Secret, Weight, body};
 use crate::context::{Context, Require, UpdateProviders};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -19,7 +19,7 @@ body! {
     /// A partial update of a provider's key.
     struct UpdateProviderKey ignoring ["id", "created_at", "updated_at"] {
         /// 1 to 255 characters, unique at the provider.
-        name: given String,
+        name: given Name,
         /// The secret, or `env.NAME`. The mask of an answer keeps what is stored.
         value: given Secret,
         /// Replaces the whole list.
@@ -82,10 +82,7 @@ fn apply(
         .and_then(|value| read_value(&value, names, &mut problems));
     let is_entered_again = value.is_some() && matches!(old.value, KeyValue::Missing);
     let new = StoredProviderKey {
-        name: body.name.map_or_else(
-            || old.name.clone(),
-            |name| bounded_text(&name, "/name", "a name", 255, &mut problems),
-        ),
+        name: body.name.map_or_else(|| old.name.clone(), String::from),
         value: value.unwrap_or_else(|| old.value.clone()),
         models: body.models.unwrap_or_else(|| old.models.clone()),
         blacklisted_models: body
