@@ -25,6 +25,7 @@ macro_rules! all_steps {
             4 "create_access_profiles",
             5 "create_records",
             6 "create_ledger",
+            7 "create_log_blocks",
         }
     };
 }
