@@ -15,7 +15,7 @@ use crate::error::{Result, StorageError};
 use crate::sql::{Connection, Query, Row};
 use crate::tx::Tx;
 use crate::vault::Vault;
-use crate::{roles, settings};
+use crate::{request_log, roles, settings};
 
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,9 +106,11 @@ impl Store {
         let inner = Arc::into_inner(unkeyed.inner).ok_or_else(|| {
             StorageError::Address("the database was used before it was open".to_owned())
         })?;
-        Ok(Self {
+        let store = Self {
             inner: Arc::new(Inner { chain_key, ..inner }),
-        })
+        };
+        request_log::convert::old_rows(&store).await?;
+        Ok(store)
     }
 
     /// Starts the one write transaction; waits for the one before to end.

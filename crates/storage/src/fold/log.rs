@@ -1,105 +1,47 @@
-//! Log rows and hourly sums of a piece of the journal.
+//! The request log and the hourly sums of a piece of the journal.
 
 use std::collections::BTreeMap;
 
-use tollgate_domain::accounting::{LogEntry, Outcome};
-use tollgate_domain::ids::{RequestId, VirtualKeyId};
+use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome};
+use tollgate_domain::ids::{ProfileId, RequestId, UserId, VirtualKeyId};
 use tollgate_domain::{Timestamp, Usd};
 
 use crate::error::Result;
-use crate::sql::{Value, query};
-use crate::tx::Tx;
+use crate::request_log::blocks;
+use crate::request_log::hours::hour_of;
+use crate::sql::{Query, Value, query};
+use crate::tx::{Db, Tx};
 
-/// Rows a statement: 31 values each, far below the number of placeholders that both engines take.
+/// Rows a statement: 12 values each, far below the number of placeholders that both engines take.
 const ROWS: usize = 200;
-/// Microseconds in an hour.
-const HOUR: i64 = 3_600_000_000;
 
-/// Appends rows to the request log, and adds them to the hourly sums.
+/// Appends requests to the log, and adds them to the hourly sums.
 pub(super) async fn append(tx: &mut Tx, entries: &[LogEntry]) -> Result<()> {
-    let mut appended = 0;
-    for piece in entries.chunks(ROWS) {
-        let mut insert = query(
-            "insert into request_log (request_id, at, key_id, user_id, copy_id, profile_id, profile_version,
-                 provider, model, endpoint, is_stream, is_bound, reserved_cost, reserved_tokens, ended_at, outcome,
-                 status, error_code, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
-                 audio_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, service_tier, cost,
-                 duration_micros, first_byte_micros, attempts) values ",
-        );
-        let mut separator = "";
-        for entry in piece {
-            insert.push(separator);
-            insert.push_list(values(entry));
-            separator = ", ";
-        }
-        insert.push(" on conflict (request_id) do nothing");
-        appended += tx.execute(insert).await?;
+    if entries.is_empty() {
+        return Ok(());
     }
-    if appended != u64::try_from(entries.len()).unwrap_or(u64::MAX) {
-        // The money is in the counters and the hourly sums all the same; only the row of the first stays.
-        tracing::error!(
-            rows = entries.len(),
-            appended,
-            "requests ended twice in the journal; their second log rows are left out"
-        );
+    blocks::append(tx, entries.iter().map(|entry| (entry, None))).await?;
+    let mut hours = BTreeMap::new();
+    for LogEntry { facts, ending } in entries {
+        let sums: &mut Sums = hours.entry(Hour::of(facts, ending.outcome)).or_default();
+        sums.add(&Sums::of(ending));
     }
-    add_to_hours(tx, entries.iter().map(Share::of)).await
+    add_to_hours(tx, &hours).await
 }
 
-fn values(entry: &LogEntry) -> [Value; 31] {
-    let (facts, ending) = (&entry.facts, &entry.ending);
-    let usage = &ending.usage;
-    [
-        facts.request.to_string().into(),
-        facts.at.into(),
-        facts.key.to_string().into(),
-        facts.user.map(|id| id.to_string()).into(),
-        facts.copy.map(|id| id.to_string()).into(),
-        facts.profile.map(|id| id.0).into(),
-        facts.profile_version.into(),
-        facts.provider.as_str().into(),
-        facts.model.as_str().into(),
-        facts.endpoint.as_str().into(),
-        facts.is_stream.into(),
-        facts.is_bound.into(),
-        facts.reserved_cost.nanos().into(),
-        facts.reserved_tokens.into(),
-        ending.at.into(),
-        ending.outcome.as_str().into(),
-        i64::from(ending.status).into(),
-        ending.error_code.clone().into(),
-        usage.input.into(),
-        usage.cache_read.into(),
-        usage.cache_write_5m.into(),
-        usage.cache_write_1h.into(),
-        usage.audio_input.into(),
-        usage.output.into(),
-        usage.reasoning.into(),
-        usage.audio_output.into(),
-        usage.tier.as_str().into(),
-        ending.cost.nanos().into(),
-        ending.duration_micros.into(),
-        ending
-            .first_byte_micros
-            .map(|micros| i64::try_from(micros).unwrap_or(i64::MAX))
-            .into(),
-        i64::from(ending.attempts).into(),
-    ]
-}
-
-/// Which hourly sum.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct HourKey {
-    hour: i64,
-    key: VirtualKeyId,
-    user: String,
-    profile: i64,
-    provider: String,
-    model: String,
+/// Which hourly sum. The text of a model is compared last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Hour<'a> {
+    start: Timestamp,
+    key: Option<VirtualKeyId>,
+    user: Option<UserId>,
+    profile: Option<ProfileId>,
     outcome: &'static str,
+    provider: &'a str,
+    model: &'a str,
 }
 
-/// What a request adds to it.
+/// What requests add to it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     requests: i64,
@@ -109,87 +51,126 @@ struct Sums {
     duration_micros: i64,
 }
 
-struct Share {
-    key: HourKey,
-    sums: Sums,
+impl<'a> Hour<'a> {
+    fn of(facts: &'a HoldFacts, outcome: Outcome) -> Self {
+        Self {
+            start: hour_of(facts.at),
+            key: Some(facts.key),
+            user: facts.user,
+            profile: facts.profile,
+            outcome: outcome.as_str(),
+            provider: facts.provider.as_str(),
+            model: &facts.model,
+        }
+    }
+
+    /// The sum of all keys and users that this belongs to.
+    const fn total(self) -> Self {
+        Self {
+            key: None,
+            user: None,
+            ..self
+        }
+    }
 }
 
-impl Share {
-    fn of(entry: &LogEntry) -> Self {
-        let (facts, ending) = (&entry.facts, &entry.ending);
+impl Sums {
+    fn of(ending: &Ending) -> Self {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         Self {
-            key: HourKey {
-                hour: facts.at.as_micros().div_euclid(HOUR) * HOUR,
-                key: facts.key,
-                user: facts.user.map(|id| id.to_string()).unwrap_or_default(),
-                profile: facts.profile.map_or(0, |id| id.0),
-                provider: facts.provider.as_str().to_owned(),
-                model: facts.model.clone(),
-                outcome: ending.outcome.as_str(),
-            },
-            sums: Sums {
-                requests: 1,
-                input_tokens: number(ending.usage.total_input()),
-                output_tokens: number(ending.usage.total_output()),
-                cost: ending.cost.nanos(),
-                duration_micros: number(ending.duration_micros),
-            },
+            requests: 1,
+            input_tokens: number(ending.usage.total_input()),
+            output_tokens: number(ending.usage.total_output()),
+            cost: ending.cost.nanos(),
+            duration_micros: number(ending.duration_micros),
         }
+    }
+
+    const fn add(&mut self, more: &Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.input_tokens = self.input_tokens.saturating_add(more.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
+        self.cost = self.cost.saturating_add(more.cost);
+        self.duration_micros = self.duration_micros.saturating_add(more.duration_micros);
     }
 }
 
-async fn add_to_hours(tx: &mut Tx, shares: impl Iterator<Item = Share>) -> Result<()> {
-    let mut hours: BTreeMap<HourKey, Sums> = BTreeMap::new();
-    for share in shares {
-        let sums = hours.entry(share.key).or_default();
-        sums.requests += share.sums.requests;
-        sums.input_tokens = sums.input_tokens.saturating_add(share.sums.input_tokens);
-        sums.output_tokens = sums.output_tokens.saturating_add(share.sums.output_tokens);
-        sums.cost = sums.cost.saturating_add(share.sums.cost);
-        sums.duration_micros = sums
-            .duration_micros
-            .saturating_add(share.sums.duration_micros);
+async fn add_to_hours(tx: &mut Tx, hours: &BTreeMap<Hour<'_>, Sums>) -> Result<()> {
+    let mut totals: BTreeMap<Hour<'_>, Sums> = BTreeMap::new();
+    for (hour, sums) in hours {
+        totals.entry(hour.total()).or_default().add(sums);
     }
-    let hours: Vec<(HourKey, Sums)> = hours.into_iter().collect();
+    add_rows(
+        tx,
+        hours,
+        "insert into usage_hourly (key_id, user_id, hour, profile_id, provider, model, outcome, requests,
+             input_tokens, output_tokens, cost, duration_micros) values ",
+        " on conflict (hour, key_id, user_id, profile_id, provider, model, outcome) do update set
+              requests = usage_hourly.requests + excluded.requests,
+              input_tokens = usage_hourly.input_tokens + excluded.input_tokens,
+              output_tokens = usage_hourly.output_tokens + excluded.output_tokens,
+              cost = usage_hourly.cost + excluded.cost,
+              duration_micros = usage_hourly.duration_micros + excluded.duration_micros",
+    )
+    .await?;
+    add_rows(
+        tx,
+        &totals,
+        "insert into usage_hourly_totals (hour, profile_id, provider, model, outcome, requests,
+             input_tokens, output_tokens, cost, duration_micros) values ",
+        " on conflict (hour, profile_id, provider, model, outcome) do update set
+              requests = usage_hourly_totals.requests + excluded.requests,
+              input_tokens = usage_hourly_totals.input_tokens + excluded.input_tokens,
+              output_tokens = usage_hourly_totals.output_tokens + excluded.output_tokens,
+              cost = usage_hourly_totals.cost + excluded.cost,
+              duration_micros = usage_hourly_totals.duration_micros + excluded.duration_micros",
+    )
+    .await
+}
+
+async fn add_rows(
+    tx: &mut Tx,
+    hours: &BTreeMap<Hour<'_>, Sums>,
+    start: &'static str,
+    end: &'static str,
+) -> Result<()> {
+    let hours: Vec<_> = hours.iter().collect();
     for piece in hours.chunks(ROWS) {
-        let mut insert = query(
-            "insert into usage_hourly (hour, key_id, user_id, profile_id, provider, model, outcome, requests,
-                 input_tokens, output_tokens, cost, duration_micros) values ",
-        );
+        let mut insert = query(start);
         let mut separator = "";
-        for (key, sums) in piece {
+        for (hour, sums) in piece {
             insert.push(separator);
-            insert.push_list::<Value>([
-                key.hour.into(),
-                key.key.to_string().into(),
-                key.user.as_str().into(),
-                key.profile.into(),
-                key.provider.as_str().into(),
-                key.model.as_str().into(),
-                key.outcome.into(),
-                sums.requests.into(),
-                sums.input_tokens.into(),
-                sums.output_tokens.into(),
-                sums.cost.into(),
-                sums.duration_micros.into(),
-            ]);
+            push_row(&mut insert, hour, sums);
             separator = ", ";
         }
-        insert.push(
-            " on conflict (hour, key_id, user_id, profile_id, provider, model, outcome) do update set
-                  requests = usage_hourly.requests + excluded.requests,
-                  input_tokens = usage_hourly.input_tokens + excluded.input_tokens,
-                  output_tokens = usage_hourly.output_tokens + excluded.output_tokens,
-                  cost = usage_hourly.cost + excluded.cost,
-                  duration_micros = usage_hourly.duration_micros + excluded.duration_micros",
-        );
+        insert.push(end);
         tx.execute(insert).await?;
     }
     Ok(())
 }
 
-/// Corrects what a request in doubt cost, in its row, the hourly sum and the list of what is in doubt.
+/// A sum of one key starts with the key and its user; a total does not.
+fn push_row(insert: &mut Query, hour: &Hour<'_>, sums: &Sums) {
+    let holder: Option<[Value; 2]> = hour.key.map(|key| {
+        let user = hour.user.map(|id| id.to_string());
+        [key.to_string().into(), user.unwrap_or_default().into()]
+    });
+    let rest: [Value; 10] = [
+        hour.start.into(),
+        hour.profile.map_or(0, |id| id.0).into(),
+        hour.provider.into(),
+        hour.model.into(),
+        hour.outcome.into(),
+        sums.requests.into(),
+        sums.input_tokens.into(),
+        sums.output_tokens.into(),
+        sums.cost.into(),
+        sums.duration_micros.into(),
+    ];
+    insert.push_list(holder.into_iter().flatten().chain(rest));
+}
+
+/// Corrects what a request in doubt cost: in the log, the hourly sums and the list of what is in doubt.
 pub(super) async fn resolve(
     tx: &mut Tx,
     request: RequestId,
@@ -202,40 +183,19 @@ pub(super) async fn resolve(
             .bind(at),
     )
     .await?;
-    let row = tx
-        .row(
-            query(
-                "select at, key_id, user_id, profile_id, provider, model, cost from request_log
-                 where request_id = $1",
-            )
-            .bind_text(request),
-        )
-        .await?;
-    let Some(row) = row else {
-        // Rows of old requests are removed after their retention; the counters were corrected all the same.
+    // Old requests are forgotten after their retention; the counters were corrected all the same.
+    let Some((id, mut block)) = blocks::holding(&mut Db::Tx(tx), request).await? else {
         return Ok(());
     };
-    let share = Share {
-        key: HourKey {
-            hour: row.get::<i64>("at")?.div_euclid(HOUR) * HOUR,
-            key: row.parse("key_id")?,
-            user: row.get::<Option<String>>("user_id")?.unwrap_or_default(),
-            profile: row.get::<Option<i64>>("profile_id")?.unwrap_or_default(),
-            provider: row.get("provider")?,
-            model: row.get("model")?,
-            outcome: Outcome::InDoubt.as_str(),
-        },
-        sums: Sums {
-            cost: cost.nanos().saturating_sub(row.get("cost")?),
-            ..Sums::default()
-        },
+    let Some(before) = block.resolve(request, cost, at) else {
+        return Ok(());
     };
-    tx.execute(
-        query("update request_log set cost = $2, resolved_at = $3 where request_id = $1")
-            .bind_text(request)
-            .bind(cost.nanos())
-            .bind(at),
-    )
-    .await?;
-    add_to_hours(tx, std::iter::once(share)).await
+    blocks::put(tx, id, &block).await?;
+    let LogEntry { facts, ending } = &before.entry;
+    let difference = Sums {
+        cost: cost.nanos().saturating_sub(ending.cost.nanos()),
+        ..Sums::default()
+    };
+    let hour = Hour::of(facts, ending.outcome);
+    add_to_hours(tx, &BTreeMap::from([(hour, difference)])).await
 }

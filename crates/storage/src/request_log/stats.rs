@@ -2,7 +2,8 @@
 
 use tollgate_domain::{Timestamp, Usd};
 
-use super::{HOUR, LogFilter, push_dimensions};
+use super::LogFilter;
+use super::hours::{HOUR, push_dimensions, table};
 use crate::error::Result;
 use crate::sql::{Query, Row, query};
 use crate::tx::Db;
@@ -68,12 +69,13 @@ const SUMS: &str = "cast(coalesce(sum(requests), 0) as bigint) as requests,
     cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
     cast(coalesce(sum(cost), 0) as bigint) as cost,
     cast(coalesce(sum(duration_micros), 0) as bigint) as duration_micros
-    from usage_hourly where true";
+    from ";
 
 /// The sums of all requests in the hours that `filter` touches.
 pub async fn total(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<UsageSums> {
     let mut statement = query("select ");
     statement.push(SUMS);
+    statement.push(table(filter));
     push_filter(&mut statement, filter);
     let row = db.into().row(statement).await?;
     row.map_or_else(|| Ok(UsageSums::default()), |row| read(&row))
@@ -91,6 +93,10 @@ pub async fn grouped(
     statement.push(by.column());
     statement.push(" as group_name, ");
     statement.push(SUMS);
+    statement.push(match by {
+        GroupBy::Key | GroupBy::User => "usage_hourly",
+        _ => table(filter),
+    });
     push_filter(&mut statement, filter);
     statement.push(" group by 1 order by ");
     statement.push(match by {
@@ -108,6 +114,7 @@ pub async fn grouped(
 }
 
 fn push_filter(query: &mut Query, filter: &LogFilter) {
+    query.push(" where true");
     if let Some(from) = filter.from {
         query.push(" and hour > ");
         query.push_value(Timestamp::from_micros(

@@ -6,7 +6,7 @@ use tollgate_storage::request_log::{self, LogFilter};
 use tollgate_storage::{PageRequest, Store};
 
 use crate::fixture::journal::{batch, ended, request};
-use crate::fixture::{Fixture, at, in_tx, key_id, on_both_engines, user_id};
+use crate::fixture::{Fixture, at, connect, in_tx, key_id, on_both_engines, user_id};
 
 /// Noon and a half is the tests' start: requests 1 to 3 are in its hour, 4 and 5 in the next.
 async fn five_requests(store: &Store) {
@@ -40,6 +40,163 @@ async fn five_requests(store: &Store) {
     store.fold(&piece).await.unwrap();
 }
 
+/// Requests of five hours, in an order that has little to do with when they were admitted; many blocks of them.
+fn many_requests() -> Vec<LogEntry> {
+    let mut random = 7_u64;
+    let mut next = move |below: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    (1..=1_700_u128)
+        .map(|number| {
+            let mut entry = ended(number * 7_919 % 1_709, Outcome::Reported, 3);
+            let hour = number / 400 * 3_600;
+            entry.facts.at = at(i64::try_from(hour).unwrap() + i64::try_from(next(5_000)).unwrap());
+            entry.facts.key = key_id(next(3).into());
+            entry.facts.user = (next(4) > 0).then(|| user_id(next(3).into()));
+            entry.facts.profile = (next(4) > 0).then(|| ProfileId(next(2).cast_signed() + 1));
+            entry.facts.model = format!("model-{}", next(3));
+            if next(60) == 0 {
+                entry.facts.provider = "rare".parse().unwrap();
+            }
+            if next(9) == 0 {
+                entry.ending.outcome = Outcome::Refused;
+                entry.ending.error_code = Some(format!("code_{}", next(3)));
+            }
+            entry
+        })
+        .collect()
+}
+
+fn lets_through(filter: &LogFilter, entry: &LogEntry) -> bool {
+    let (facts, ending) = (&entry.facts, &entry.ending);
+    filter.from.is_none_or(|from| facts.at >= from)
+        && filter.to.is_none_or(|to| facts.at < to)
+        && filter.key.is_none_or(|key| facts.key == key)
+        && filter.user.is_none_or(|user| facts.user == Some(user))
+        && filter
+            .profile
+            .is_none_or(|profile| facts.profile == Some(profile))
+        && filter
+            .provider
+            .as_ref()
+            .is_none_or(|provider| facts.provider == *provider)
+        && filter
+            .model
+            .as_ref()
+            .is_none_or(|model| facts.model == *model)
+        && filter
+            .outcome
+            .is_none_or(|outcome| ending.outcome == outcome)
+}
+
+/// Every filter alone and some together, for all time and for a part of it.
+fn filters() -> Vec<LogFilter> {
+    let rare = LogFilter {
+        provider: Some("rare".parse().unwrap()),
+        ..everything()
+    };
+    let kinds = [
+        everything(),
+        LogFilter {
+            key: Some(key_id(1)),
+            ..everything()
+        },
+        LogFilter {
+            user: Some(user_id(2)),
+            ..everything()
+        },
+        LogFilter {
+            profile: Some(ProfileId(1)),
+            ..everything()
+        },
+        LogFilter {
+            model: Some("model-1".to_owned()),
+            ..everything()
+        },
+        LogFilter {
+            outcome: Some(Outcome::Refused),
+            ..everything()
+        },
+        LogFilter {
+            key: Some(key_id(2)),
+            outcome: Some(Outcome::Refused),
+            ..rare.clone()
+        },
+        LogFilter {
+            user: Some(user_id(0)),
+            model: Some("model-2".to_owned()),
+            ..everything()
+        },
+        LogFilter {
+            model: Some("none".to_owned()),
+            ..everything()
+        },
+        rare,
+    ];
+    let times = [
+        (None, None),
+        (Some(at(2_000)), Some(at(9_000))),
+        (Some(at(7_100)), None),
+        (Some(at(4_000)), Some(at(4_060))),
+    ];
+    kinds
+        .iter()
+        .flat_map(|kind| {
+            times.map(|(from, to)| LogFilter {
+                from,
+                to,
+                ..kind.clone()
+            })
+        })
+        .collect()
+}
+
+/// Whether lists and counts say what `entries` say, page by page.
+async fn check_against(store: &Store, entries: &[LogEntry]) {
+    for filter in filters() {
+        let mut expected: Vec<&LogEntry> = entries
+            .iter()
+            .filter(|entry| lets_through(&filter, entry))
+            .collect();
+        expected.sort_by_key(|entry| std::cmp::Reverse((entry.facts.at, entry.facts.request)));
+        assert_eq!(
+            request_log::count(store, &filter).await.unwrap(),
+            expected.len() as u64,
+            "{filter:?}"
+        );
+        for (limit, offset) in [(25, 0), (100, 90), (7, 611), (50, 1_290), (10, 5_000)] {
+            let rows = request_log::list(store, &filter, PageRequest { limit, offset })
+                .await
+                .unwrap();
+            let listed: Vec<&LogEntry> = rows.iter().map(|row| &row.entry).collect();
+            let page = expected
+                .iter()
+                .skip(usize::try_from(offset).unwrap())
+                .take(limit as usize);
+            assert_eq!(
+                listed,
+                page.copied().collect::<Vec<_>>(),
+                "{filter:?} from {offset}"
+            );
+        }
+    }
+}
+
+/// A row as the first layout kept it, and what it must become.
+const OLD_ROW: &str = "insert into request_log (request_id, at, key_id, user_id, copy_id, profile_id, profile_version,
+         provider, model, endpoint, is_stream, is_bound, reserved_cost, reserved_tokens, ended_at, outcome, status,
+         error_code, input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, audio_input_tokens,
+         output_tokens, reasoning_tokens, audio_output_tokens, service_tier, cost, duration_micros, first_byte_micros,
+         attempts, resolved_at)
+     values ('req_00000000000000000000000000000003', 1794400203000000, 'vk_00000000000000000000000000000001',
+         'user_00000000000000000000000000000001', null, 4, 2, 'openai', 'gpt-4o', 'chat_completions', true, false, 90,
+         40, 1794400204000000, 'in_doubt', 200, null, 1, 2, 3, 4, 5, 6, 7, 8, 'flex', 30, 1000, 400, 1,
+         1794400215000000)
+     returning request_id";
+
 fn everything() -> LogFilter {
     LogFilter::default()
 }
@@ -69,6 +226,39 @@ on_both_engines! {
         assert_eq!(page.len(), 2);
         assert_eq!(page[0].entry.facts.request, request(4));
         assert_eq!(request_log::find(store, request(9)).await.unwrap(), None);
+    }
+
+    async fn pages_of_a_long_log_are_those_of_a_sorted_list(fixture: &Fixture) {
+        let store = &fixture.store;
+        let mut entries = many_requests();
+        for (piece, number) in entries.chunks(300).zip(0..) {
+            let mut fold = batch(number, number + 1);
+            fold.log = piece.to_vec();
+            store.fold(&fold).await.unwrap();
+        }
+        check_against(store, &entries).await;
+        for entry in entries.iter().step_by(29) {
+            let found = request_log::find(store, entry.facts.request).await.unwrap().unwrap();
+            assert_eq!((&found.entry, found.resolved_at), (entry, None));
+        }
+
+        let (forgotten, _) = in_tx!(store, tx => request_log::forget(&mut tx, at(4_500), 5_000).await.unwrap());
+        entries.retain(|entry| entry.facts.at >= at(4_500));
+        assert_eq!(forgotten, 1_700 - entries.len() as u64);
+        check_against(store, &entries).await;
+    }
+
+    async fn rows_of_the_first_layout_are_kept(fixture: &Fixture) {
+        let mut fold = batch(0, 10);
+        fold.log = vec![ended(1, Outcome::Reported, 10)];
+        fixture.store.fold(&fold).await.unwrap();
+        assert_eq!(fixture.read_text(OLD_ROW).await, request(3).to_string());
+        let store = connect(fixture.db.url(), 7).await.unwrap();
+        let found = request_log::find(&store, request(3)).await.unwrap().unwrap();
+        assert_eq!((found.entry, found.resolved_at), (ended(3, Outcome::InDoubt, 30), Some(at(15))));
+        assert!(request_log::find(&store, request(1)).await.unwrap().is_some());
+        assert_eq!(fixture.read_text("select cast(count(*) as text) from request_log").await, "0");
+        store.close().await;
     }
 
     async fn sums_are_split_by_everything(fixture: &Fixture) {

@@ -1,0 +1,225 @@
+//! The table of blocks.
+
+use tollgate_domain::Timestamp;
+use tollgate_domain::accounting::LogEntry;
+use tollgate_domain::ids::RequestId;
+
+use super::block::{Block, Bounds, CAPACITY, Filler};
+use super::{LogFilter, LoggedRequest};
+use crate::error::Result;
+use crate::sql::{Row, query};
+use crate::tx::{Db, Tx};
+
+/// Blocks that are in memory at once.
+pub(super) const MOST_AT_ONCE: usize = 32;
+
+/// A block that is not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) id: i64,
+    pub(super) first_at: Timestamp,
+    pub(super) last_at: Timestamp,
+    pub(super) requests: u64,
+}
+
+/// When the oldest request of the log was admitted.
+pub(super) async fn oldest(db: &mut Db<'_>) -> Result<Option<Timestamp>> {
+    db.row(query(
+        "select first_at from request_log_blocks order by first_at limit 1",
+    ))
+    .await?
+    .map(|row| row.instant("first_at"))
+    .transpose()
+}
+
+/// The blocks that may have requests of the time from `from` and before `to`; those that end last first.
+pub(super) async fn overlapping(
+    db: &mut Db<'_>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<Place>> {
+    // No block that begins earlier than the longest lasts reaches into the time.
+    let longest = db
+        .row(query(
+            "select span from request_log_blocks order by span desc limit 1",
+        ))
+        .await?
+        .map_or(Ok(0), |row| row.get("span"))?;
+    let mut statement =
+        query("select id, first_at, last_at, requests from request_log_blocks where first_at >= ");
+    statement.push_value(from.as_micros().saturating_sub(longest));
+    statement.push(" and first_at < ");
+    statement.push_value(to);
+    statement.push(" and last_at >= ");
+    statement.push_value(from);
+    statement.push(" order by last_at desc, id desc");
+    let place = |row: &Row| {
+        Ok(Place {
+            id: row.get("id")?,
+            first_at: row.instant("first_at")?,
+            last_at: row.instant("last_at")?,
+            requests: row.unsigned("requests")?,
+        })
+    };
+    db.rows(statement).await?.iter().map(place).collect()
+}
+
+/// The requests in a few blocks that `filter` lets through: when each was admitted, its id, and the block's.
+pub(super) async fn matches(
+    db: &mut Db<'_>,
+    places: &[Place],
+    filter: &LogFilter,
+) -> Result<Vec<(Timestamp, RequestId, i64)>> {
+    let mut statement = query("select id, content from request_log_blocks where id in ");
+    statement.push_list(places.iter().map(|place| place.id));
+    let mut found = Vec::new();
+    for row in db.rows(statement).await? {
+        let (id, content) = (row.get::<i64>("id")?, row.get::<Vec<u8>>("content")?);
+        let matching = Block::matches_in(&content, filter)?;
+        found.extend(matching.into_iter().map(|(at, request)| (at, request, id)));
+    }
+    Ok(found)
+}
+
+/// One block, unless it was forgotten.
+pub(super) async fn read(db: &mut Db<'_>, id: i64) -> Result<Option<Block>> {
+    db.row(query("select content from request_log_blocks where id = $1").bind(id))
+        .await?
+        .map(|row| decode(&row))
+        .transpose()
+}
+
+/// The block with a request, and its id.
+pub(crate) async fn holding(db: &mut Db<'_>, request: RequestId) -> Result<Option<(i64, Block)>> {
+    // Ids sort by time, so few blocks come into question, and most often the first has it.
+    let statement = query(
+        "select id from request_log_blocks where last_request >= $1 and first_request <= $1 order by last_request",
+    );
+    let places = db.rows(statement.bind(bytes(request))).await?;
+    for place in places {
+        let id = place.get("id")?;
+        if let Some(block) = read(db, id).await?
+            && block.has(request)
+        {
+            return Ok(Some((id, block)));
+        }
+    }
+    Ok(None)
+}
+
+/// Adds requests to the end of the log.
+pub(crate) async fn append<'a>(
+    tx: &mut Tx,
+    requests: impl Iterator<Item = (&'a LogEntry, Option<Timestamp>)>,
+) -> Result<()> {
+    let (mut id, mut filler) = last(tx).await?;
+    for (entry, resolved_at) in requests {
+        if filler.is_full() {
+            put(tx, id, &std::mem::take(&mut filler).into_block()).await?;
+            id += 1;
+        }
+        filler.add(entry, resolved_at);
+    }
+    put(tx, id, &filler.into_block()).await
+}
+
+/// The last block when it takes more, else the place of the next.
+async fn last(tx: &mut Tx) -> Result<(i64, Filler)> {
+    let statement = query(
+        "select id, case when requests < $1 then content end as content from request_log_blocks
+         order by id desc limit 1",
+    );
+    let capacity = i64::try_from(CAPACITY).unwrap_or(i64::MAX);
+    let Some(row) = tx.row(statement.bind(capacity)).await? else {
+        return Ok((1, Filler::default()));
+    };
+    let id: i64 = row.get("id")?;
+    Ok(match row.get::<Option<Vec<u8>>>("content")? {
+        Some(content) => (id, Block::decode(&content)?.into()),
+        None => (id + 1, Filler::default()),
+    })
+}
+
+/// Writes a block in the place of what it was before; one without requests is removed.
+pub(crate) async fn put(tx: &mut Tx, id: i64, block: &Block) -> Result<()> {
+    let Some(Bounds { at, request }) = block.bounds() else {
+        return remove(tx, id).await;
+    };
+    tx.execute(
+        query(
+            "insert into request_log_blocks (id, requests, first_at, last_at, span, first_request, last_request, content)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
+             on conflict (id) do update set
+                 requests = excluded.requests, first_at = excluded.first_at, last_at = excluded.last_at,
+                 span = excluded.span, first_request = excluded.first_request, last_request = excluded.last_request,
+                 content = excluded.content",
+        )
+        .bind(id)
+        .bind(block.len() as u64)
+        .bind(at.0)
+        .bind(at.1)
+        .bind(at.1.micros_since(at.0))
+        .bind(bytes(request.0))
+        .bind(bytes(request.1))
+        .bind(block.encode()),
+    )
+    .await
+    .map(drop)
+}
+
+async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute(query("delete from request_log_blocks where id = $1").bind(id))
+        .await
+        .map(drop)
+}
+
+pub(super) async fn forget(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64> {
+    let mut left = u64::from(limit);
+    while left > 0 {
+        let statement = query(
+            "select id, requests, last_at from request_log_blocks where first_at < $1 order by first_at, id limit 1",
+        );
+        let Some(row) = tx.row(statement.bind(before)).await? else {
+            break;
+        };
+        let (id, requests) = (row.get("id")?, row.unsigned("requests")?);
+        if row.instant("last_at")? < before && requests <= left {
+            remove(tx, id).await?;
+            left -= requests;
+        } else if let Some(mut block) = read(&mut Db::Tx(tx), id).await? {
+            let forgotten = block.forget(before, left);
+            put(tx, id, &block).await?;
+            if forgotten == 0 {
+                break;
+            }
+            left -= forgotten;
+        }
+    }
+    Ok(u64::from(limit) - left)
+}
+
+/// The requests of `wanted` in their order, without those that were forgotten meanwhile.
+pub(super) async fn pick(
+    db: &mut Db<'_>,
+    wanted: &[(Timestamp, RequestId, i64)],
+) -> Result<Vec<LoggedRequest>> {
+    let mut picked = Vec::with_capacity(wanted.len());
+    let mut last: Option<(i64, Block)> = None;
+    for (_, request, id) in wanted {
+        let block = match last.take() {
+            Some((known, block)) if known == *id => Some(block),
+            _ => read(db, *id).await?,
+        };
+        picked.extend(block.as_ref().and_then(|block| block.find(*request)));
+        last = block.map(|block| (*id, block));
+    }
+    Ok(picked)
+}
+
+fn decode(row: &Row) -> Result<Block> {
+    Block::decode(&row.get::<Vec<u8>>("content")?)
+}
+
+fn bytes(id: RequestId) -> Vec<u8> {
+    id.uuid().into_bytes().to_vec()
+}
