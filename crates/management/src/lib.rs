@@ -7,7 +7,7 @@
 //! Every write is one transaction: the change, its audit entry, and what must be published; the answer leaves when the
 //! change is in force. This crate knows the database and the policy's vocabulary, nothing of the data plane: live
 //! counters and the policy in force come through small ports ([`ManagementParts`]). Tested by operation through the
-//! router, on SQLite; what it stores is tested on both databases in `tollgate-storage`.
+//! router, on both databases.
 
 mod access_profiles;
 mod answers;

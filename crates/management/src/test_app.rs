@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tollgate_domain::access::{Decision, Explain, Question, UnknownSubject};
 use tollgate_domain::ids::{ManagementKeyId, PermissionId, RequestId};
@@ -18,6 +19,7 @@ use tollgate_domain::{Clock as _, IdSource as _, Timestamp, Usd};
 use tollgate_storage::management_keys::{self, NewManagementKey};
 use tollgate_storage::{Store, Vault, snapshot};
 use tollgate_testkit::clock::{SequentialIds, TestClock};
+use tollgate_testkit::test_db::TestDb;
 use tower::ServiceExt as _;
 
 use crate::secrets::{EnvironmentNames, SystemSecrets, describe_secret};
@@ -33,7 +35,7 @@ pub(crate) struct TestApp {
     pub(crate) ids: Arc<SequentialIds>,
     pub(crate) live: Arc<TestCounters>,
     pub(crate) policy: Arc<TestPolicy>,
-    _directory: tempfile::TempDir,
+    pub(crate) db: Arc<TestDb>,
 }
 
 /// What came back.
@@ -58,6 +60,8 @@ pub(crate) struct TestPolicy {
     snapshot: Mutex<Arc<Snapshot>>,
     /// What explaining answers; nothing means that nobody like that exists.
     pub(crate) decision: Mutex<Option<Decision>>,
+    /// Told when the next change is published, which then never ends.
+    stall: Mutex<Option<oneshot::Sender<()>>>,
 }
 
 impl LiveCounters for TestCounters {
@@ -86,9 +90,26 @@ impl Publisher for TestPolicy {
             snapshot::apply(&self.store, &|_| None, &mut next, &changes)
                 .await
                 .map_err(|error| PublishError(error.to_string()))?;
+            if let Some(stalled) = self.stalled() {
+                stalled.send(()).unwrap();
+                std::future::pending::<()>().await;
+            }
             *self.snapshot.lock() = Arc::new(next);
             Ok(())
         })
+    }
+}
+
+impl TestPolicy {
+    /// Makes the next publication hang for ever, after the change was committed. Resolves when it does.
+    pub(crate) fn stall(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.stall.lock() = Some(sender);
+        receiver
+    }
+
+    fn stalled(&self) -> Option<oneshot::Sender<()>> {
+        self.stall.lock().take()
     }
 }
 
@@ -104,19 +125,60 @@ impl Explain for TestPolicy {
     }
 }
 
+/// Runs a test on both engines, each on a database of its own.
+macro_rules! on_both_engines {
+    ($test:ident) => {
+        mod $test {
+            use crate::test_app::TestApp;
+
+            #[tokio::test]
+            async fn sqlite() {
+                super::$test(TestApp::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::$test(TestApp::postgres().await).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
+async fn connect(url: &str) -> Store {
+    let vault = Arc::new(Vault::new(&[7; 32]).unwrap());
+    let now = TestClock::default().now();
+    Store::connect(url, vault, now).await.unwrap()
+}
+
 impl TestApp {
-    pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    /// On SQLite.
+    pub(crate) async fn sqlite() -> Self {
+        Self::on(TestDb::sqlite()).await
+    }
+
+    /// On PostgreSQL, on a copy of one migrated database.
+    pub(crate) async fn postgres() -> Self {
+        let prepare = async |url: &str| connect(url).await.close().await;
+        Self::on(TestDb::postgres_like(prepare).await).await
+    }
+
+    async fn on(db: TestDb) -> Self {
+        let app = Self::open(Arc::new(db), Arc::default()).await;
+        app.add_management_key(ADMIN, None).await;
+        app
+    }
+
+    /// Over a database that is there already. Ids go on where `ids` is.
+    pub(crate) async fn open(db: Arc<TestDb>, ids: Arc<SequentialIds>) -> Self {
         let clock = Arc::new(TestClock::default());
-        let vault = Arc::new(Vault::new(&[7; 32]).unwrap());
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let store = Store::connect(&url, vault, clock.now()).await.unwrap();
-        let ids = Arc::new(SequentialIds::default());
+        let store = connect(db.url()).await;
         let live = Arc::new(TestCounters::default());
         let policy = Arc::new(TestPolicy {
             store: store.clone(),
             snapshot: Mutex::default(),
             decision: Mutex::default(),
+            stall: Mutex::default(),
         });
         let state = ManagementState::new(ManagementParts {
             store: store.clone(),
@@ -129,17 +191,15 @@ impl TestApp {
             environment_names: EnvironmentNames::default(),
             tasks: TaskTracker::new(),
         });
-        let app = Self {
+        Self {
             router: crate::router(state),
             store,
             clock,
             ids,
             live,
             policy,
-            _directory: directory,
-        };
-        app.add_management_key(ADMIN, None).await;
-        app
+            db,
+        }
     }
 
     /// Stores a management key with this secret and these permissions (`None` = all).

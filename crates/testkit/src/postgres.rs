@@ -32,7 +32,7 @@ const WATCH: &str = r#"
 while [ -d "/proc/$PARENT" ]; do sleep 1; done
 kill -QUIT "$(head -n 1 "$DIR/data/postmaster.pid")"
 sleep 1
-rm -rf "$DIR" "$DIR.lock"
+rm -rf "$DIR" "$DIR".lock "$DIR".template
 "#;
 
 impl Server {
@@ -81,6 +81,23 @@ impl Server {
         );
     }
 
+    /// Whether there is a database of this name.
+    pub(crate) fn has_database(&self, name: &str) -> bool {
+        let output = self.psql(&format!(
+            "select count(*) from pg_database where datname = '{name}'"
+        ));
+        String::from_utf8_lossy(&output.stdout).trim() == "1"
+    }
+
+    /// Held by one process of the run at a time.
+    #[expect(clippy::unused_self, reason = "what it guards is on this server")]
+    pub(crate) fn lock(&self, what: &str) -> File {
+        let name = format!("tollgate-test-postgres-{}.{what}", parent_id());
+        let lock = File::create(std::env::temp_dir().join(name)).expect("a lock file");
+        lock.lock().expect("the lock");
+        lock
+    }
+
     /// As [`Self::run_sql`], for clean-up: a failure leaves something behind that goes with the server.
     pub(crate) fn try_sql(&self, statement: &str) {
         drop(self.psql(statement));
@@ -88,7 +105,16 @@ impl Server {
 
     fn psql(&self, statement: &str) -> Output {
         Command::new(self.bin.join("psql"))
-            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement])
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-c",
+                statement,
+            ])
             .arg(self.url_of("postgres"))
             .stdin(Stdio::null())
             .output()
@@ -100,8 +126,7 @@ impl Server {
         reason = "the watchdog outlives this process and ends with the server"
     )]
     fn ensure_started(&self, directory: &Path) {
-        let lock = File::create(directory.with_extension("lock")).expect("a lock file");
-        lock.lock().expect("the lock of the shared server");
+        let _one_at_a_time = self.lock("lock");
         if self.is_ready(directory) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use http::{Method, Request, header};
 
-use crate::test_app::{ADMIN, TestApp};
+use crate::test_app::{ADMIN, TestApp, on_both_engines};
 
 const PROFILES: &str = "/api/governance/access-profiles";
 const USERS: &str = "/api/governance/users";
@@ -16,9 +16,8 @@ const FULL: &str = r#"{
     "auto_rotation_interval": "30d"
 }"#;
 
-#[tokio::test]
-async fn created_profile_is_read_back() {
-    let app = TestApp::new().await;
+on_both_engines!(created_profile_is_read_back);
+async fn created_profile_is_read_back(app: TestApp) {
     let created = app.post(PROFILES, FULL).await.expect(201);
     assert!(
         created.text.contains(r#""max_limit":0.000000001,"#),
@@ -47,9 +46,8 @@ async fn created_profile_is_read_back() {
     );
 }
 
-#[tokio::test]
-async fn put_and_patch_update_the_same_on_both_paths() {
-    let app = TestApp::new().await;
+on_both_engines!(put_and_patch_update_the_same_on_both_paths);
+async fn put_and_patch_update_the_same_on_both_paths(app: TestApp) {
     let id = app.add_profile(FULL).await;
     let mut version = 1;
     for base in [PROFILES, "/api/access-profiles"] {
@@ -71,9 +69,8 @@ async fn put_and_patch_update_the_same_on_both_paths() {
     }
 }
 
-#[tokio::test]
-async fn update_that_changes_nothing_keeps_the_version() {
-    let app = TestApp::new().await;
+on_both_engines!(update_that_changes_nothing_keeps_the_version);
+async fn update_that_changes_nothing_keeps_the_version(app: TestApp) {
     let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
     let before = app.get(&path).await.body["access_profile"].clone();
     app.clock.advance(std::time::Duration::from_mins(1));
@@ -81,9 +78,8 @@ async fn update_that_changes_nothing_keeps_the_version() {
     assert_eq!(after.body["access_profile"], before);
 }
 
-#[tokio::test]
-async fn stale_version_changes_nothing() {
-    let app = TestApp::new().await;
+on_both_engines!(stale_version_changes_nothing);
+async fn stale_version_changes_nothing(app: TestApp) {
     let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
     let put = |if_match: &str, body: &'static str| {
         let request = Request::builder()
@@ -106,9 +102,8 @@ async fn stale_version_changes_nothing() {
     assert_eq!(read.body["access_profile"]["version"], 3);
 }
 
-#[tokio::test]
-async fn refused_update_names_every_problem_and_changes_nothing() {
-    let app = TestApp::new().await;
+on_both_engines!(refused_update_names_every_problem_and_changes_nothing);
+async fn refused_update_names_every_problem_and_changes_nothing(app: TestApp) {
     let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
     let before = app.get(&path).await.body;
     let body =
@@ -124,9 +119,8 @@ async fn refused_update_names_every_problem_and_changes_nothing() {
     assert_eq!(app.get(&path).await.body, before);
 }
 
-#[tokio::test]
-async fn activation_is_idempotent() {
-    let app = TestApp::new().await;
+on_both_engines!(activation_is_idempotent);
+async fn activation_is_idempotent(app: TestApp) {
     let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
     for (verb, active, version) in [
         ("activate", true, 1),
@@ -143,9 +137,8 @@ async fn activation_is_idempotent() {
     }
 }
 
-#[tokio::test]
-async fn clone_has_lines_of_its_own() {
-    let app = TestApp::new().await;
+on_both_engines!(clone_has_lines_of_its_own);
+async fn clone_has_lines_of_its_own(app: TestApp) {
     let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
     let original = app.get(&path).await.body["access_profile"].clone();
     let clone = app
@@ -177,9 +170,8 @@ async fn clone_has_lines_of_its_own() {
     );
 }
 
-#[tokio::test]
-async fn assigned_profile_comes_with_one_key() {
-    let app = TestApp::new().await;
+on_both_engines!(assigned_profile_comes_with_one_key);
+async fn assigned_profile_comes_with_one_key(app: TestApp) {
     let profile = app.add_profile(FULL).await;
     let other = app.add_profile(r#"{"name": "Other"}"#).await;
     let user = app.add_user("ada").await;
@@ -216,9 +208,8 @@ async fn assigned_profile_comes_with_one_key() {
         .expect(409);
 }
 
-#[tokio::test]
-async fn keys_go_with_the_last_copy_and_counters_stay() {
-    let app = TestApp::new().await;
+on_both_engines!(keys_go_with_the_last_copy_and_counters_stay);
+async fn keys_go_with_the_last_copy_and_counters_stay(app: TestApp) {
     let first = app.add_profile(FULL).await;
     let second = app.add_profile(r#"{"name": "Other"}"#).await;
     let user = app.add_user("ada").await;
@@ -242,9 +233,8 @@ async fn keys_go_with_the_last_copy_and_counters_stay() {
     assert!(back.body["virtual_key"].is_object());
 }
 
-#[tokio::test]
-async fn user_gets_more_keys_only_with_a_profile() {
-    let app = TestApp::new().await;
+on_both_engines!(user_gets_more_keys_only_with_a_profile);
+async fn user_gets_more_keys_only_with_a_profile(app: TestApp) {
     let user = app.add_user("ada").await;
     let keys = format!("{USERS}/{user}/virtual-keys");
     assert_eq!(
@@ -278,9 +268,8 @@ async fn user_gets_more_keys_only_with_a_profile() {
     assert_eq!(app.delete(&path).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn key_shows_its_own_quota_and_a_management_key_does_not() {
-    let app = TestApp::new().await;
+on_both_engines!(key_shows_its_own_quota_and_a_management_key_does_not);
+async fn key_shows_its_own_quota_and_a_management_key_does_not(app: TestApp) {
     let user = app.add_user("ada").await;
     let profile = app.add_profile(FULL).await;
     let body = format!(r#"{{"access_profile_id": {profile}}}"#);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -75,9 +75,8 @@ fn every_reference_leads_somewhere() {
     walk(&document, &document);
 }
 
-#[tokio::test]
-async fn description_and_its_page_are_served_to_anybody() {
-    let app = TestApp::new().await;
+on_both_engines!(description_and_its_page_are_served_to_anybody);
+async fn description_and_its_page_are_served_to_anybody(app: TestApp) {
     let open = |path: &str| {
         let request = http::Request::builder().uri(path);
         app.send(request.body(axum::body::Body::empty()).unwrap())

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Method, Request, header};
 use tollgate_domain::permission::{Action, Permission, Resource};
 
-use crate::test_app::{ADMIN, TestAnswer, TestApp};
+use crate::test_app::{ADMIN, TestAnswer, TestApp, on_both_engines};
 
 const PROFILES: &str = "/api/governance/access-profiles";
 
@@ -13,9 +13,8 @@ async fn with_header(app: &TestApp, path: &str, header: &str, value: &str) -> Te
     app.send(request.body(Body::empty()).unwrap()).await
 }
 
-#[tokio::test]
-async fn only_a_management_key_as_bearer_opens_the_api() {
-    let app = TestApp::new().await;
+on_both_engines!(only_a_management_key_as_bearer_opens_the_api);
+async fn only_a_management_key_as_bearer_opens_the_api(app: TestApp) {
     let basic = format!("Basic {ADMIN}");
     let virtual_key = "Bearer sk-tg-0000000000000000000000000000000000000000000";
     for (name, value) in [
@@ -49,9 +48,8 @@ async fn only_a_management_key_as_bearer_opens_the_api() {
     app.get(PROFILES).await.expect(200);
 }
 
-#[tokio::test]
-async fn expired_key_is_refused() {
-    let app = TestApp::new().await;
+on_both_engines!(expired_key_is_refused);
+async fn expired_key_is_refused(app: TestApp) {
     let body = r#"{"name": "short", "expires_at": "2026-11-11T13:00:00Z"}"#;
     let key = app
         .post("/api/api-keys", body)
@@ -67,9 +65,8 @@ async fn expired_key_is_refused() {
         .expect(401);
 }
 
-#[tokio::test]
-async fn missing_permission_is_named() {
-    let app = TestApp::new().await;
+on_both_engines!(missing_permission_is_named);
+async fn missing_permission_is_named(app: TestApp) {
     let view = Permission::new(Resource::AccessProfiles, Action::View);
     app.add_management_key("tgm-viewer", Some(vec![view.id()]))
         .await;
@@ -92,9 +89,8 @@ async fn missing_permission_is_named() {
         .expect(403);
 }
 
-#[tokio::test]
-async fn paths_are_matched_exactly() {
-    let app = TestApp::new().await;
+on_both_engines!(paths_are_matched_exactly);
+async fn paths_are_matched_exactly(app: TestApp) {
     for path in [
         "/API/governance/access-profiles",
         "/api/governance/access-profiles/",
@@ -114,9 +110,8 @@ async fn paths_are_matched_exactly() {
     }
 }
 
-#[tokio::test]
-async fn wrong_method_names_the_right_ones() {
-    let app = TestApp::new().await;
+on_both_engines!(wrong_method_names_the_right_ones);
+async fn wrong_method_names_the_right_ones(app: TestApp) {
     let answer = app.put(PROFILES, "{}").await;
     assert_eq!(answer.error(), (405, "method_not_allowed", ""));
     let allow = answer.headers[header::ALLOW].to_str().unwrap();
@@ -127,9 +122,8 @@ async fn wrong_method_names_the_right_ones() {
         .expect(405);
 }
 
-#[tokio::test]
-async fn bodies_that_are_no_json_are_refused() {
-    let app = TestApp::new().await;
+on_both_engines!(bodies_that_are_no_json_are_refused);
+async fn bodies_that_are_no_json_are_refused(app: TestApp) {
     let post = |content_type: &'static str, body: Vec<u8>| {
         let request = Request::builder()
             .method(Method::POST)
@@ -177,9 +171,8 @@ async fn bodies_that_are_no_json_are_refused() {
         .expect(201);
 }
 
-#[tokio::test]
-async fn every_answer_carries_its_request_id() {
-    let app = TestApp::new().await;
+on_both_engines!(every_answer_carries_its_request_id);
+async fn every_answer_carries_its_request_id(app: TestApp) {
     let refused = app.get("/api/nothing").await;
     let id = refused.headers["x-request-id"].to_str().unwrap();
     assert_eq!(refused.body["event_id"], id);
@@ -188,9 +181,8 @@ async fn every_answer_carries_its_request_id() {
     assert_ne!(good.headers["x-request-id"], id);
 }
 
-#[tokio::test]
-async fn short_paths_do_the_same_and_say_that_they_are_old() {
-    let app = TestApp::new().await;
+on_both_engines!(short_paths_do_the_same_and_say_that_they_are_old);
+async fn short_paths_do_the_same_and_say_that_they_are_old(app: TestApp) {
     let id = app.add_profile(r#"{"name": "x"}"#).await;
     let short = app
         .get(&format!("/api/access-profiles/{id}"))
@@ -210,9 +202,8 @@ async fn short_paths_do_the_same_and_say_that_they_are_old() {
         .expect(200);
 }
 
-#[tokio::test]
-async fn lists_are_paged() {
-    let app = TestApp::new().await;
+on_both_engines!(lists_are_paged);
+async fn lists_are_paged(app: TestApp) {
     for name in ["a", "b", "c"] {
         app.add_profile(&format!(
             r#"{{"name": "{name}", "tags": ["{name}", "all"]}}"#

@@ -4,13 +4,12 @@ use serde_json::json;
 use tollgate_domain::access::{Decision, EstimateView, Reason};
 use tollgate_domain::{Clock as _, Usd};
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const TEAMS: &str = "/api/governance/teams";
 
-#[tokio::test]
-async fn families_are_the_same_under_three_names() {
-    let app = TestApp::new().await;
+on_both_engines!(families_are_the_same_under_three_names);
+async fn families_are_the_same_under_three_names(app: TestApp) {
     for (path, one, many) in [
         ("teams", "team", "teams"),
         ("customers", "customer", "customers"),
@@ -46,9 +45,8 @@ async fn families_are_the_same_under_three_names() {
     }
 }
 
-#[tokio::test]
-async fn team_stands_below_a_customer_that_then_stays() {
-    let app = TestApp::new().await;
+on_both_engines!(team_stands_below_a_customer_that_then_stays);
+async fn team_stands_below_a_customer_that_then_stays(app: TestApp) {
     let customer = app
         .post("/api/governance/customers", r#"{"name": "C"}"#)
         .await
@@ -74,9 +72,8 @@ async fn team_stands_below_a_customer_that_then_stays() {
         .expect(200);
 }
 
-#[tokio::test]
-async fn members_come_and_go() {
-    let app = TestApp::new().await;
+on_both_engines!(members_come_and_go);
+async fn members_come_and_go(app: TestApp) {
     let user = app.add_user("ada").await;
     let team = app
         .post(TEAMS, r#"{"name": "T"}"#)
@@ -113,9 +110,8 @@ async fn members_come_and_go() {
     );
 }
 
-#[tokio::test]
-async fn groups_profile_is_part_of_what_a_member_has() {
-    let app = TestApp::new().await;
+on_both_engines!(groups_profile_is_part_of_what_a_member_has);
+async fn groups_profile_is_part_of_what_a_member_has(app: TestApp) {
     let user = app.add_user("ada").await;
     let team = app
         .post(TEAMS, r#"{"name": "T"}"#)
@@ -164,9 +160,8 @@ async fn groups_profile_is_part_of_what_a_member_has() {
     assert_eq!(policy.body["grants"], json!([]));
 }
 
-#[tokio::test]
-async fn decision_is_shown_in_dollars() {
-    let app = TestApp::new().await;
+on_both_engines!(decision_is_shown_in_dollars);
+async fn decision_is_shown_in_dollars(app: TestApp) {
     let path = "/api/governance/explain";
     let user = "user_00000000000000000000000000000001";
     let body = json!({"user_id": user, "model": "openai/gpt-5"}).to_string();

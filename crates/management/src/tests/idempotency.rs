@@ -2,7 +2,7 @@
 
 use http::{Request, header};
 
-use crate::test_app::{ADMIN, TestAnswer, TestApp};
+use crate::test_app::{ADMIN, TestAnswer, TestApp, on_both_engines};
 
 const KEYS: &str = "/api/governance/virtual-keys";
 
@@ -14,9 +14,8 @@ async fn post(app: &TestApp, key: &str, body: &'static str) -> TestAnswer {
     app.send(request.body(body.into()).unwrap()).await
 }
 
-#[tokio::test]
-async fn repeated_creation_happens_once() {
-    let app = TestApp::new().await;
+on_both_engines!(repeated_creation_happens_once);
+async fn repeated_creation_happens_once(app: TestApp) {
     let first = post(&app, "k1", r#"{"name": "a"}"#).await.expect(201);
     let again = post(&app, "k1", r#"{"name": "a"}"#).await.expect(201);
     assert_eq!(again.headers["idempotent-replayed"], "true");
@@ -31,9 +30,8 @@ async fn repeated_creation_happens_once() {
     assert_eq!(app.get(KEYS).await.body["total_count"], 1);
 }
 
-#[tokio::test]
-async fn refused_request_can_be_repeated_and_keys_expire() {
-    let app = TestApp::new().await;
+on_both_engines!(refused_request_can_be_repeated_and_keys_expire);
+async fn refused_request_can_be_repeated_and_keys_expire(app: TestApp) {
     assert_eq!(post(&app, "k", "{}").await.error().0, 400);
     post(&app, "k", r#"{"name": "a"}"#).await.expect(201);
     app.clock

@@ -2,13 +2,12 @@
 
 use serde_json::json;
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const CLIENT: &str = "/api/mcp/client";
 const GROUPS: &str = "/api/mcp/tool-groups";
 
-async fn with_client() -> (TestApp, String) {
-    let app = TestApp::new().await;
+async fn with_client(app: TestApp) -> (TestApp, String) {
     let body = json!({"name": "Git", "connection_type": "http", "tools_to_execute": ["*"],
         "connection_string": "https://mcp.example/token-in-here", "headers": {"Authorization": "Bearer s3cret"},
         "tool_pricing": {"clone": 0.000_000_001}});
@@ -24,9 +23,9 @@ async fn with_client() -> (TestApp, String) {
     (app, id)
 }
 
-#[tokio::test]
-async fn client_is_read_changed_and_deleted() {
-    let (app, id) = with_client().await;
+on_both_engines!(client_is_read_changed_and_deleted);
+async fn client_is_read_changed_and_deleted(app: TestApp) {
+    let (app, id) = with_client(app).await;
     let path = format!("{CLIENT}/{id}");
     let read = app.get(&path).await.expect(200);
     let same = app
@@ -81,9 +80,9 @@ async fn client_is_read_changed_and_deleted() {
     assert_eq!(app.get(&path).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn groups_profiles_and_keys_name_only_what_exists() {
-    let (app, client) = with_client().await;
+on_both_engines!(groups_profiles_and_keys_name_only_what_exists);
+async fn groups_profiles_and_keys_name_only_what_exists(app: TestApp) {
+    let (app, client) = with_client(app).await;
     let nobody = "mcp_00000000000000000000000000000fff";
     let group =
         json!({"name": "Read", "tools": [{"mcp_client_id": client, "tool_names": ["clone"]}]});

@@ -3,14 +3,13 @@
 use http::Method;
 use tollgate_domain::permission::{Action, Permission, Resource};
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const USERS: &str = "/api/governance/users";
 const ROLES: &str = "/api/governance/rbac/roles";
 
-#[tokio::test]
-async fn users_come_change_and_go() {
-    let app = TestApp::new().await;
+on_both_engines!(users_come_change_and_go);
+async fn users_come_change_and_go(app: TestApp) {
     let id = app.add_user("ada").await;
     let taken = app
         .post(USERS, r#"{"name": "b", "email": "ADA@example.com"}"#)
@@ -49,9 +48,8 @@ async fn users_come_change_and_go() {
     assert_eq!(app.get(&format!("{USERS}/nobody")).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn system_roles_can_be_edited_and_not_deleted() {
-    let app = TestApp::new().await;
+on_both_engines!(system_roles_can_be_edited_and_not_deleted);
+async fn system_roles_can_be_edited_and_not_deleted(app: TestApp) {
     let roles = app.get(ROLES).await.expect(200);
     let admin = roles.body["roles"][0]["id"].as_i64().unwrap();
     assert_eq!(roles.body["roles"][0]["name"], "Admin");
@@ -74,9 +72,8 @@ async fn system_roles_can_be_edited_and_not_deleted() {
     assert_eq!(app.get(&path).await.expect(200).body, set.body);
 }
 
-#[tokio::test]
-async fn role_in_use_stays() {
-    let app = TestApp::new().await;
+on_both_engines!(role_in_use_stays);
+async fn role_in_use_stays(app: TestApp) {
     let role = app.post(ROLES, r#"{"name": "Auditor"}"#).await.expect(201);
     let id = role.body["role"]["id"].as_i64().unwrap();
     assert_eq!(
@@ -97,9 +94,8 @@ async fn role_in_use_stays() {
     assert_eq!(app.get(&format!("{ROLES}/{id}")).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn key_never_has_more_than_its_creator() {
-    let app = TestApp::new().await;
+on_both_engines!(key_never_has_more_than_its_creator);
+async fn key_never_has_more_than_its_creator(app: TestApp) {
     let of = |resource, action| Permission::new(resource, action).id();
     let create = of(Resource::APIKeys, Action::Create);
     let update = of(Resource::APIKeys, Action::Update);
@@ -138,9 +134,8 @@ async fn key_never_has_more_than_its_creator() {
     );
 }
 
-#[tokio::test]
-async fn audit_trail_tells_who_changed_what_without_secrets() {
-    let app = TestApp::new().await;
+on_both_engines!(audit_trail_tells_who_changed_what_without_secrets);
+async fn audit_trail_tells_who_changed_what_without_secrets(app: TestApp) {
     let made = app
         .post("/api/api-keys", r#"{"name": "k"}"#)
         .await

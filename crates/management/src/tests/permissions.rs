@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 use tollgate_domain::permission::SystemRole;
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 /// Every operation of the description: method, path, and the permission that it says it needs.
 fn operations() -> Vec<(Method, String, Option<String>)> {
@@ -39,9 +39,8 @@ fn filled(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-#[tokio::test]
-async fn every_operation_asks_for_the_permission_that_it_names() {
-    let app = TestApp::new().await;
+on_both_engines!(every_operation_asks_for_the_permission_that_it_names);
+async fn every_operation_asks_for_the_permission_that_it_names(app: TestApp) {
     app.add_management_key("tgm-nothing", Some(Vec::new()))
         .await;
     for (method, path, scope) in operations() {
@@ -62,9 +61,8 @@ async fn every_operation_asks_for_the_permission_that_it_names() {
     }
 }
 
-#[tokio::test]
-async fn roles_may_do_what_the_table_says() {
-    let app = TestApp::new().await;
+on_both_engines!(roles_may_do_what_the_table_says);
+async fn roles_may_do_what_the_table_says(app: TestApp) {
     for role in SystemRole::ALL {
         let permissions = role
             .permissions()

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const PROFILES: &str = "/api/governance/access-profiles";
 const USERS: &str = "/api/governance/users";
@@ -19,8 +19,7 @@ struct Held {
     copies: String,
 }
 
-async fn held() -> Held {
-    let app = TestApp::new().await;
+async fn held(app: TestApp) -> Held {
     let profile = app.add_profile(BASE).await;
     let user = app.add_user("ada").await;
     let copies = format!("{USERS}/{user}/access-profiles");
@@ -37,9 +36,9 @@ async fn held() -> Held {
     }
 }
 
-#[tokio::test]
-async fn versions_can_be_read_compared_and_restored() {
-    let Held { app, path, .. } = held().await;
+on_both_engines!(versions_can_be_read_compared_and_restored);
+async fn versions_can_be_read_compared_and_restored(app: TestApp) {
+    let Held { app, path, .. } = held(app).await;
     let edit = r#"{"budgets": [{"max_limit": 10.000000001, "reset_duration": "1M"}], "tags": []}"#;
     app.put(&path, edit).await.expect(200);
     let list = app.get(&format!("{path}/versions")).await.expect(200);
@@ -82,15 +81,15 @@ async fn versions_can_be_read_compared_and_restored() {
     }
 }
 
-#[tokio::test]
-async fn every_write_is_in_the_audit_trail_once() {
+on_both_engines!(every_write_is_in_the_audit_trail_once);
+async fn every_write_is_in_the_audit_trail_once(app: TestApp) {
     let Held {
         app,
         path,
         user,
         copies,
         profile,
-    } = held().await;
+    } = held(app).await;
     app.put(&path, r#"{"description": "x"}"#).await.expect(200);
     app.put(&path, r#"{"description": "x"}"#).await.expect(200);
     app.put(&path, r#"{"name": ""}"#).await.expect(400);
@@ -137,15 +136,15 @@ async fn every_write_is_in_the_audit_trail_once() {
     ));
 }
 
-#[tokio::test]
-async fn dry_run_predicts_what_the_run_does() {
+on_both_engines!(dry_run_predicts_what_the_run_does);
+async fn dry_run_predicts_what_the_run_does(app: TestApp) {
     let Held {
         app,
         path,
         user,
         copies,
         ..
-    } = held().await;
+    } = held(app).await;
     let before = app.get(&copies).await.body["access_profiles"][0].clone();
     app.put(
         &path,
@@ -210,11 +209,11 @@ async fn dry_run_predicts_what_the_run_does() {
     assert_eq!(drift.body["copies"][0]["fields"], json!([]));
 }
 
-#[tokio::test]
-async fn propagate_takes_a_list_of_users_and_resets_usage() {
+on_both_engines!(propagate_takes_a_list_of_users_and_resets_usage);
+async fn propagate_takes_a_list_of_users_and_resets_usage(app: TestApp) {
     let Held {
         app, path, user, ..
-    } = held().await;
+    } = held(app).await;
     let run = format!("{path}/propagate");
     let body = r#"{"fields": ["budgets"], "user_ids": ["user_00000000000000000000000000000fff"]}"#;
     let nobody = app.post(&run, body).await.expect(200);
@@ -241,9 +240,8 @@ async fn propagate_takes_a_list_of_users_and_resets_usage() {
     );
 }
 
-#[tokio::test]
-async fn role_defaults_come_and_go_with_the_role() {
-    let app = TestApp::new().await;
+on_both_engines!(role_defaults_come_and_go_with_the_role);
+async fn role_defaults_come_and_go_with_the_role(app: TestApp) {
     let profile = app.add_profile(BASE).await;
     let by_hand = app.add_profile(r#"{"name": "By hand"}"#).await;
     let roles = "/api/governance/rbac/roles";
@@ -316,15 +314,15 @@ async fn role_defaults_come_and_go_with_the_role() {
     assert_eq!(app.delete(&format!("{attach}/{role}")).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn raise_ends_after_its_cycles() {
+on_both_engines!(raise_ends_after_its_cycles);
+async fn raise_ends_after_its_cycles(app: TestApp) {
     let Held {
         app,
         path,
         copies,
         profile,
         ..
-    } = held().await;
+    } = held(app).await;
     let budget = app
         .get(&copies)
         .await

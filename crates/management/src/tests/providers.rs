@@ -1,12 +1,11 @@
 //! Providers, their keys, models and prices.
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const PROVIDERS: &str = "/api/providers";
 const KEYS: &str = "/api/providers/mine/keys";
 
-async fn with_provider() -> TestApp {
-    let app = TestApp::new().await;
+async fn with_provider(app: TestApp) -> TestApp {
     let body = r#"{"provider": "mine", "network_config": {"base_url": "https://llm.example/v1/",
         "extra_headers": {"X-Org": "s3cret"}, "max_retries": 2}}"#;
     let made = app.post(PROVIDERS, body).await.expect(201);
@@ -14,9 +13,9 @@ async fn with_provider() -> TestApp {
     app
 }
 
-#[tokio::test]
-async fn provider_is_made_with_defaults_and_read_back() {
-    let app = with_provider().await;
+on_both_engines!(provider_is_made_with_defaults_and_read_back);
+async fn provider_is_made_with_defaults_and_read_back(app: TestApp) {
+    let app = with_provider(app).await;
     let read = app.get("/api/providers/mine").await.expect(200);
     insta::assert_json_snapshot!(read.body);
     let sent_back = read.body["provider"].to_string();
@@ -52,9 +51,9 @@ async fn provider_is_made_with_defaults_and_read_back() {
     assert_eq!(app.get("/api/providers/mine").await.error().0, 404);
 }
 
-#[tokio::test]
-async fn key_values_are_never_shown() {
-    let app = with_provider().await;
+on_both_engines!(key_values_are_never_shown);
+async fn key_values_are_never_shown(app: TestApp) {
+    let app = with_provider(app).await;
     let made = app
         .post(
             KEYS,
@@ -102,9 +101,9 @@ async fn key_values_are_never_shown() {
     );
 }
 
-#[tokio::test]
-async fn another_origin_does_not_get_the_old_secrets() {
-    let app = with_provider().await;
+on_both_engines!(another_origin_does_not_get_the_old_secrets);
+async fn another_origin_does_not_get_the_old_secrets(app: TestApp) {
+    let app = with_provider(app).await;
     let made = app
         .post(KEYS, r#"{"name": "main", "value": "sk-very-secret"}"#)
         .await
@@ -136,9 +135,8 @@ async fn another_origin_does_not_get_the_old_secrets() {
     assert_eq!(entered.body["key"]["enabled"], true);
 }
 
-#[tokio::test]
-async fn forbidden_addresses_are_refused() {
-    let app = TestApp::new().await;
+on_both_engines!(forbidden_addresses_are_refused);
+async fn forbidden_addresses_are_refused(app: TestApp) {
     for url in [
         "http://169.254.169.254",
         "http://[::ffff:a9fe:a9fe]",
@@ -156,9 +154,8 @@ async fn forbidden_addresses_are_refused() {
     app.post(PROVIDERS, local).await.expect(201);
 }
 
-#[tokio::test]
-async fn override_wins_over_the_catalog_until_it_is_deleted() {
-    let app = TestApp::new().await;
+on_both_engines!(override_wins_over_the_catalog_until_it_is_deleted);
+async fn override_wins_over_the_catalog_until_it_is_deleted(app: TestApp) {
     app.post(PROVIDERS, r#"{"provider": "openai"}"#)
         .await
         .expect(201);

@@ -8,14 +8,13 @@ use tollgate_domain::accounting::{
 use tollgate_domain::ids::{RequestId, VirtualKeyId};
 use tollgate_domain::{Clock as _, IdSource as _, TokenUsage, Usd};
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const LOGS: &str = "/api/logs";
 const CONFIGS: &str = "/api/governance/model-configs";
 
 /// Folds one answered request into the database.
-async fn with_request() -> (TestApp, RequestId) {
-    let app = TestApp::new().await;
+async fn with_request(app: TestApp) -> (TestApp, RequestId) {
     let (request, at) = (RequestId::from_uuid(app.ids.next_uuid()), app.clock.now());
     let facts = HoldFacts {
         request,
@@ -67,9 +66,9 @@ async fn with_request() -> (TestApp, RequestId) {
     (app, request)
 }
 
-#[tokio::test]
-async fn request_is_listed_read_and_summed_up() {
-    let (app, request) = with_request().await;
+on_both_engines!(request_is_listed_read_and_summed_up);
+async fn request_is_listed_read_and_summed_up(app: TestApp) {
+    let (app, request) = with_request(app).await;
     let list = app
         .get(&format!("{LOGS}?provider=openai&outcome=reported"))
         .await
@@ -117,9 +116,8 @@ async fn request_is_listed_read_and_summed_up() {
     assert_eq!(app.get(&format!("{LOGS}/req_1")).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn limit_on_a_model_comes_changes_and_goes() {
-    let app = TestApp::new().await;
+on_both_engines!(limit_on_a_model_comes_changes_and_goes);
+async fn limit_on_a_model_comes_changes_and_goes(app: TestApp) {
     let user = app.add_user("ada").await;
     let body = json!({"model_name": "gpt-5", "scope": "user", "scope_id": user,
         "budgets": [{"max_limit": 4, "reset_duration": "1d"}]});
@@ -157,9 +155,8 @@ async fn limit_on_a_model_comes_changes_and_goes() {
     assert_eq!(app.get(&path).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn bad_limits_on_models_are_refused() {
-    let app = TestApp::new().await;
+on_both_engines!(bad_limits_on_models_are_refused);
+async fn bad_limits_on_models_are_refused(app: TestApp) {
     let budgets = json!([{"max_limit": 4, "reset_duration": "1d"}]);
     for (body, place) in [
         (

@@ -3,7 +3,7 @@
 use http::Request;
 use serde_json::json;
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, on_both_engines};
 
 const KEYS: &str = "/api/governance/virtual-keys";
 const QUOTA: &str = "/api/governance/virtual-keys/quota";
@@ -15,9 +15,8 @@ async fn opens(app: &TestApp, secret: &str) -> bool {
     app.send(request.body("".into()).unwrap()).await.status == 200
 }
 
-#[tokio::test]
-async fn key_is_made_read_changed_and_deleted() {
-    let app = TestApp::new().await;
+on_both_engines!(key_is_made_read_changed_and_deleted);
+async fn key_is_made_read_changed_and_deleted(app: TestApp) {
     let body = r#"{"name": "CI", "provider_configs": [{"provider": "openai", "allowed_models": ["gpt-5"]}],
         "budgets": [{"max_limit": 5, "reset_duration": "1d"}], "calendar_aligned": true, "time_zone": "Asia/Tokyo"}"#;
     let made = app.post(KEYS, body).await.expect(201);
@@ -55,9 +54,8 @@ async fn key_is_made_read_changed_and_deleted() {
     assert_eq!(app.get(&path).await.error().0, 404);
 }
 
-#[tokio::test]
-async fn bad_keys_are_refused() {
-    let app = TestApp::new().await;
+on_both_engines!(bad_keys_are_refused);
+async fn bad_keys_are_refused(app: TestApp) {
     let team = "team_00000000000000000000000000000001";
     let customer = "cust_00000000000000000000000000000001";
     for (body, place) in [
@@ -85,9 +83,8 @@ async fn bad_keys_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn managed_key_takes_only_name_and_description() {
-    let app = TestApp::new().await;
+on_both_engines!(managed_key_takes_only_name_and_description);
+async fn managed_key_takes_only_name_and_description(app: TestApp) {
     let profile = app.add_profile(r#"{"name": "P"}"#).await;
     let user = app.add_user("ada").await;
     let body = format!(r#"{{"access_profile_id": {profile}}}"#);
@@ -113,9 +110,8 @@ async fn managed_key_takes_only_name_and_description() {
     }
 }
 
-#[tokio::test]
-async fn rotation_honours_the_old_secret_for_the_grace_time() {
-    let app = TestApp::new().await;
+on_both_engines!(rotation_honours_the_old_secret_for_the_grace_time);
+async fn rotation_honours_the_old_secret_for_the_grace_time(app: TestApp) {
     let made = app.post(KEYS, r#"{"name": "x"}"#).await.expect(201);
     let first = made.text_at("/virtual_key/value");
     let path = format!("{KEYS}/{}/rotate", made.text_at("/virtual_key/id"));
