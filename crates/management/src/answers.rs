@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use http::StatusCode;
 use serde::Serialize;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
+
+use crate::extract::{ETag, Json};
 
 /// A sentence for people.
 #[derive(Debug, Serialize, ToSchema)]
@@ -14,10 +17,56 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    pub(crate) fn new(message: impl Into<String>) -> crate::extract::Json<Self> {
-        crate::extract::Json(Self {
+    pub(crate) fn new(message: impl Into<String>) -> Json<Self> {
+        Json(Self {
             message: message.into(),
         })
+    }
+}
+
+/// The answer of a write: it can be written down, and given again.
+pub(crate) trait Reply {
+    /// Its status.
+    fn status(&self) -> StatusCode {
+        StatusCode::OK
+    }
+
+    /// Its body.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which would be a mistake of ours.
+    fn to_text(&self) -> Result<String, serde_json::Error>;
+}
+
+impl<T: Serialize> Reply for Json<T> {
+    fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&self.0)
+    }
+}
+
+impl<T: Serialize> Reply for (ETag, Json<T>) {
+    fn to_text(&self) -> Result<String, serde_json::Error> {
+        self.1.to_text()
+    }
+}
+
+impl<R: Reply> Reply for (StatusCode, R) {
+    fn status(&self) -> StatusCode {
+        self.0
+    }
+
+    fn to_text(&self) -> Result<String, serde_json::Error> {
+        self.1.to_text()
+    }
+}
+
+impl<T: Serialize> Reply for (StatusCode, ETag, Json<T>) {
+    fn status(&self) -> StatusCode {
+        self.0
+    }
+
+    fn to_text(&self) -> Result<String, serde_json::Error> {
+        self.2.to_text()
     }
 }
 

@@ -11,7 +11,9 @@ use tollgate_domain::permission::{Action, Permission, Resource};
 use tollgate_domain::snapshot::SnapshotChange;
 use tollgate_storage::{Store, Tx};
 
+use crate::answers::Reply;
 use crate::door::Actor;
+use crate::idempotency::Claim;
 use crate::problem::{Answer, Problem};
 use crate::state::{ManagementParts, ManagementState};
 
@@ -86,6 +88,8 @@ pub(crate) struct Require<P> {
 pub(crate) struct Context {
     state: ManagementState,
     actor: Actor,
+    /// Of a request with an idempotency key.
+    claim: Option<Claim>,
 }
 
 impl<P> Deref for Require<P> {
@@ -121,6 +125,7 @@ impl<P: Permits> FromRequestParts<ManagementState> for Require<P> {
             context: Context {
                 state: state.clone(),
                 actor,
+                claim: parts.extensions.get::<Claim>().cloned(),
             },
             permission: PhantomData,
         })
@@ -150,10 +155,22 @@ impl Context {
         Ok(self.store().begin().await?)
     }
 
-    /// Stores what the transaction did and brings it into force. The caller going away stops neither.
-    pub(crate) async fn commit(&self, tx: Tx) -> Answer<()> {
-        let state = self.state.clone();
+    /// Stores what the transaction did, with the answer that tells of it where the caller may ask for that again, and
+    /// brings it into force. The caller going away stops none of it.
+    ///
+    /// The answer comes back unchanged: a write cannot be committed by somebody who does not know yet what to say of it.
+    pub(crate) async fn commit<A: Reply>(&self, mut tx: Tx, answer: A) -> Answer<A> {
+        if let Some(claim) = &self.claim {
+            let text = answer.to_text();
+            let text = text.map_err(|error| Problem::internal(&error))?;
+            claim
+                .record(&self.state, &mut tx, answer.status(), &text)
+                .await?;
+        }
+        let (state, claim) = (self.state.clone(), self.claim.clone());
         let task = self.parts().tasks.spawn(async move {
+            // Until this has ended, whoever repeats the request waits.
+            let _claim = claim;
             let changes: Vec<SnapshotChange> = tx.commit().await?.into_vec();
             if changes.is_empty() {
                 return Ok(());
@@ -161,6 +178,7 @@ impl Context {
             let published = state.parts().publisher.publish(changes).await;
             published.map_err(|error| Problem::internal(&error))
         });
-        task.await.map_err(|error| Problem::internal(&error))?
+        task.await.map_err(|error| Problem::internal(&error))??;
+        Ok(answer)
     }
 }

@@ -7,5 +7,5 @@ mod query;
 
 pub(crate) use json::{Json, OptionalJson, read_bytes};
 pub(crate) use path::{Path, VersionNumber};
-pub(crate) use precondition::{IfMatch, etag};
+pub(crate) use precondition::{ETag, IfMatch, etag};
 pub(crate) use query::{Page, Query, count};

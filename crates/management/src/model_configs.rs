@@ -9,7 +9,6 @@ mod update;
 use serde::Serialize;
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::ModelConfigId;
-use tollgate_domain::limits::MeterId;
 use tollgate_storage::model_configs::{self, StoredModelConfig};
 use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
@@ -69,26 +68,10 @@ async fn get_existing(db: impl Into<Db<'_>>, id: ModelConfigId) -> Answer<Stored
         .ok_or_else(|| Problem::not_found("model config", id))
 }
 
-/// The limit as answers show it, with the usage of the meters in force.
+/// The limit as answers show it, with its live usage.
 fn view(ctx: &Context, config: &StoredModelConfig) -> ModelConfigView {
-    let snapshot = ctx.parts().policy.snapshot();
     let limits = &config.content.limits;
-    let budgets = limits.budgets.iter().map(|line| line.id.uuid());
-    let lines: Vec<_> = budgets
-        .chain(limits.rate_limit.iter().map(|line| line.id.uuid()))
-        .collect();
-    let is_own = |id: MeterId| lines.contains(&id.line);
-    let all = snapshot
-        .model_limits()
-        .iter()
-        .flat_map(|limit| &limit.meters);
-    let meters = all.filter(|meter| is_own(meter.id));
-    let readings = Readings::read(
-        meters,
-        ctx.parts().live.as_ref(),
-        config.created_at,
-        ctx.now(),
-    );
+    let readings = Readings::of(ctx, &config.content, config.created_at);
     ModelConfigView {
         id: config.id.to_string(),
         model_name: config.model_name.clone(),

@@ -1,16 +1,20 @@
 //! What the management API needs from the rest of the process, and nothing more.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 use tollgate_domain::access::Explain;
+use tollgate_domain::ids::ManagementKeyId;
 use tollgate_domain::live::LiveCounters;
 use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
 use tollgate_domain::{Clock, IdSource};
 use tollgate_storage::Store;
 
+use crate::idempotency::Turns;
 use crate::secrets::{EnvironmentNames, SecretSource};
 
 /// A future behind a pointer, so that ports can be trait objects.
@@ -44,8 +48,10 @@ pub struct ManagementState {
 
 struct Inner {
     parts: ManagementParts,
-    /// Held while a request with an idempotency key runs.
-    idempotency: tokio::sync::Mutex<()>,
+    /// Of requests with an idempotency key.
+    turns: Turns,
+    /// Management keys whose use is being noted.
+    noting: Mutex<HashSet<ManagementKeyId>>,
 }
 
 /// What [`ManagementState`] is made from.
@@ -76,7 +82,8 @@ impl ManagementState {
         Self {
             inner: Arc::new(Inner {
                 parts,
-                idempotency: tokio::sync::Mutex::new(()),
+                turns: Turns::default(),
+                noting: Mutex::default(),
             }),
         }
     }
@@ -85,8 +92,17 @@ impl ManagementState {
         &self.inner.parts
     }
 
-    pub(crate) fn idempotency(&self) -> &tokio::sync::Mutex<()> {
-        &self.inner.idempotency
+    /// Whether the caller is the one to note the use of this key now.
+    pub(crate) fn start_noting(&self, id: ManagementKeyId) -> bool {
+        self.inner.noting.lock().insert(id)
+    }
+
+    pub(crate) fn end_noting(&self, id: ManagementKeyId) {
+        self.inner.noting.lock().remove(&id);
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     pub(crate) fn ids(&self) -> &dyn IdSource {

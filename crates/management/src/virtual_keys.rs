@@ -108,14 +108,14 @@ async fn get_existing(db: impl Into<Db<'_>>, id: VirtualKeyId) -> Answer<Virtual
         .ok_or_else(|| Problem::not_found("virtual key", id))
 }
 
-/// The key as answers show it. Its usage is read from the meters in force, so a key that was just made has none.
+/// The key as answers show it, with its live usage.
 fn view(
     ctx: &Context,
     key: &VirtualKey,
     mcp_names: &HashMap<McpClientId, String>,
 ) -> VirtualKeyView {
-    let readings = readings(ctx, key);
     let content = &key.content;
+    let readings = Readings::of(ctx, content, key.created_at);
     let group = match key.holder {
         KeyHolder::Group(group) => Some(group),
         _ => None,
@@ -167,15 +167,6 @@ fn view(
         created_at: key.created_at,
         updated_at: key.updated_at,
     }
-}
-
-fn readings(ctx: &Context, key: &VirtualKey) -> Readings {
-    let snapshot = ctx.parts().policy.snapshot();
-    let compiled = snapshot.key(key.id);
-    let own = compiled.iter().flat_map(|key| &key.meters);
-    let granted = compiled.iter().flat_map(|key| &key.grants);
-    let meters = own.chain(granted.flat_map(|grant| &grant.meters));
-    Readings::read(meters, ctx.parts().live.as_ref(), key.created_at, ctx.now())
 }
 
 /// What the database refused, in terms of the request.

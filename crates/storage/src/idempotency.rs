@@ -53,15 +53,15 @@ pub async fn find(
     }))
 }
 
-/// Records an answer, in the transaction of what it tells of, in the place of an expired one.
+/// Records an answer, in the transaction of what it tells of.
+///
+/// # Errors
+/// [`Conflict`](crate::StorageError::Conflict) when one is recorded: then the transaction must not be committed either.
 pub async fn record(tx: &mut Tx, actor: &str, key: &str, answer: &RecordedAnswer) -> Result<()> {
     tx.execute(
         query(
             "insert into idempotency_keys (actor, key, fingerprint, status, body, created_at)
-             values ($1, $2, $3, $4, $5, $6)
-             on conflict (actor, key) do update set
-                 fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,
-                 created_at = excluded.created_at",
+             values ($1, $2, $3, $4, $5, $6)",
         )
         .bind(actor)
         .bind(key)

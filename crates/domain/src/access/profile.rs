@@ -4,6 +4,7 @@
 //! which is why they derive serde; the management API has its own types and converts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ pub use super::settings::{OnUnknownPrice, Reservation};
 use crate::ids::{
     BudgetId, CopyId, McpClientId, ProfileId, ProviderConfigId, ProviderKeyId, ToolGroupId, UserId,
 };
-use crate::limits::{Boost, Holder, HolderKind, LimitSet, MeterPlace};
+use crate::limits::{Boost, Holder, HolderKind, LimitSet, Meter, MeterPlace};
 use crate::provider::ProviderName;
 use crate::time::{Timestamp, Zone};
 
@@ -224,7 +225,7 @@ pub struct CompiledContent {
     /// Providers and models.
     pub grants: Vec<ProviderGrant>,
     /// Limits on everything.
-    pub meters: Vec<std::sync::Arc<crate::limits::Meter>>,
+    pub meters: Vec<Arc<Meter>>,
     /// How requests are treated.
     pub settings: Settings,
 }
@@ -241,7 +242,7 @@ impl ProfileContent {
         anchor: Timestamp,
         boost: &dyn Fn(BudgetId) -> Option<Boost>,
     ) -> Result<CompiledContent, InvalidModelPattern> {
-        let holder = std::sync::Arc::new(holder);
+        let holder = Arc::new(holder);
         let place = MeterPlace {
             holder: &holder,
             scope: "total",
@@ -261,6 +262,35 @@ impl ProfileContent {
                 shadow: self.shadow,
             },
         })
+    }
+}
+
+impl ProfileContent {
+    /// The meters of every limit in the content, without compiling what it grants. The arguments are those of
+    /// [`Self::compile`].
+    pub fn meters(
+        &self,
+        holder: Holder,
+        anchor: Timestamp,
+        boost: &dyn Fn(BudgetId) -> Option<Boost>,
+    ) -> Vec<Arc<Meter>> {
+        let holder = Arc::new(holder);
+        let total = MeterPlace {
+            holder: &holder,
+            scope: "total",
+            anchor,
+            aligned_to: self.calendar_aligned.then_some(&self.time_zone),
+        };
+        let mut meters = self.limits.meters(&total, boost);
+        for config in &self.provider_configs {
+            let scope = format!("provider:{}", config.provider_name);
+            meters.extend(config.limits.meters(&total.scoped(&scope), boost));
+            for line in &config.model_budgets {
+                let scope = format!("{scope}/model:{}", line.model);
+                meters.extend(line.limits.meters(&total.scoped(&scope), boost));
+            }
+        }
+        meters
     }
 }
 

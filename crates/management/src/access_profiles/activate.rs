@@ -56,7 +56,7 @@ async fn set_active(
     };
     let act = Act::new(action, "access_profile", id);
     let stored = store_change(ctx, &mut tx, current, wanted, act).await?;
-    ctx.commit(tx).await?;
     let access_profile = super::view(&stored);
-    Ok(Json(AccessProfileBody { access_profile }))
+    ctx.commit(tx, Json(AccessProfileBody { access_profile }))
+        .await
 }

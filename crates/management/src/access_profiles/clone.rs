@@ -64,9 +64,9 @@ pub(crate) async fn clone_access_profile(
         .after(&access_profile)
         .with(&ClonedFrom { cloned_from: id.0 });
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
     let answer = Json(AccessProfileBody { access_profile });
-    Ok((StatusCode::CREATED, etag(created.version), answer))
+    ctx.commit(tx, (StatusCode::CREATED, etag(created.version), answer))
+        .await
 }
 
 /// The same content, with lines whose ids nothing has used yet. Provider configs are numbered when they are stored.

@@ -36,9 +36,9 @@ pub(crate) async fn create_access_profile(
     let access_profile = super::view(&created);
     let act = Act::new("create", "access_profile", created.id).about_profile(created.id);
     ctx.record(&mut tx, act.after(&access_profile)).await?;
-    ctx.commit(tx).await?;
     let answer = Json(AccessProfileBody { access_profile });
-    Ok((StatusCode::CREATED, etag(created.version), answer))
+    ctx.commit(tx, (StatusCode::CREATED, etag(created.version), answer))
+        .await
 }
 
 /// What a new profile is before its body is applied.

@@ -45,6 +45,5 @@ pub(crate) async fn delete_access_profile(
     let act = Act::new("delete", "access_profile", id).about_profile(id);
     ctx.record(&mut tx, act.before(&super::view(&profile)))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("access profile deleted"))
+    ctx.commit(tx, Message::new("access profile deleted")).await
 }

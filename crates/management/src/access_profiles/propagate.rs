@@ -120,14 +120,13 @@ pub(crate) async fn propagate_access_profile(
     if is_dry {
         answer.changes = Some(std::mem::take(&mut run.changes));
         tx.rollback().await?;
-    } else {
-        let act = Act::new("propagate", "access_profile", id)
-            .about_profile(id)
-            .with(&answer);
-        ctx.record(&mut tx, act).await?;
-        ctx.commit(tx).await?;
+        return Ok(Json(answer));
     }
-    Ok(Json(answer))
+    let act = Act::new("propagate", "access_profile", id)
+        .about_profile(id)
+        .with(&answer);
+    ctx.record(&mut tx, act).await?;
+    ctx.commit(tx, Json(answer)).await
 }
 
 /// The users that the body names, by themselves and by their teams; `None` = every holder.

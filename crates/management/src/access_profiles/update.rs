@@ -73,12 +73,15 @@ async fn update(
     let wanted = apply_update(&current, body, &known, ctx.parts().ids.as_ref(), problems)?;
     let act = Act::new("update", "access_profile", id);
     let stored = store_change(ctx, &mut tx, current, wanted, act).await?;
-    ctx.commit(tx).await?;
     let access_profile = super::view(&stored);
-    Ok((
-        etag(stored.version),
-        Json(AccessProfileBody { access_profile }),
-    ))
+    ctx.commit(
+        tx,
+        (
+            etag(stored.version),
+            Json(AccessProfileBody { access_profile }),
+        ),
+    )
+    .await
 }
 
 /// Stores a changed profile as a new version with its audit entry. A profile that did not change is left alone.

@@ -66,7 +66,10 @@ pub(crate) async fn create_api_key(
     let api_key = ApiKeyView::from(get_existing(&mut tx, new.id).await?);
     let act = Act::new("create", "management_key", new.id).after(&api_key);
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
     let key = secret.reveal();
-    Ok((StatusCode::CREATED, Json(CreatedApiKey { api_key, key })))
+    ctx.commit(
+        tx,
+        (StatusCode::CREATED, Json(CreatedApiKey { api_key, key })),
+    )
+    .await
 }

@@ -24,6 +24,5 @@ pub(crate) async fn delete_api_key(
     management_keys::delete(&mut tx, id).await?;
     let act = Act::new("delete", "management_key", id).before(&ApiKeyView::from(key));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("management key deleted"))
+    ctx.commit(tx, Message::new("management key deleted")).await
 }

@@ -58,6 +58,5 @@ pub(crate) async fn update_api_key(
     let act = Act::new("update", "management_key", id);
     ctx.record(&mut tx, act.before(&old).after(&api_key))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(ApiKeyBody { api_key }))
+    ctx.commit(tx, Json(ApiKeyBody { api_key })).await
 }

@@ -1,4 +1,4 @@
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
@@ -22,7 +22,7 @@ impl<T: FromJson, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(&request) {
             return Err(not_json());
         }
-        let bytes = read_bytes(request).await?;
+        let bytes = read_bytes(request.into_body()).await?;
         read_body(&bytes).map(Self)
     }
 }
@@ -40,7 +40,7 @@ impl<T: FromJson, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
                 .await
                 .map(|Json(body)| Self(Some(body)));
         }
-        if read_bytes(request).await?.is_empty() {
+        if read_bytes(request.into_body()).await?.is_empty() {
             return Ok(Self(None));
         }
         Err(not_json())
@@ -56,8 +56,8 @@ fn not_json() -> Problem {
 }
 
 /// The whole body, up to the limit.
-pub(crate) async fn read_bytes(request: Request) -> Result<Bytes, Problem> {
-    match Limited::new(request.into_body(), MAX_BODY).collect().await {
+pub(crate) async fn read_bytes(body: Body) -> Result<Bytes, Problem> {
+    match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

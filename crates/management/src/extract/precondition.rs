@@ -1,6 +1,6 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 
 use crate::problem::Problem;
 
@@ -43,7 +43,10 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 }
 
 /// The header that names a version.
-pub(crate) fn etag(version: i64) -> [(http::HeaderName, HeaderValue); 1] {
+pub(crate) type ETag = [(HeaderName, HeaderValue); 1];
+
+/// The header that names this version.
+pub(crate) fn etag(version: i64) -> ETag {
     let value = HeaderValue::from_str(&format!("\"{version}\""))
         .unwrap_or(HeaderValue::from_static("\"0\""));
     [(header::ETAG, value)]

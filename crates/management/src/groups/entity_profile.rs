@@ -1,5 +1,6 @@
 //! The profile of a group: one copy that all members share.
 
+use http::StatusCode;
 use serde::Serialize;
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::profile::ProfileContent;
@@ -18,7 +19,6 @@ use crate::body::{FromJson, Node, Problems, body};
 use crate::context::Context;
 use crate::extract::Json;
 use crate::limits::{BudgetView, RateLimitView, Readings};
-use crate::meters::copy_meters;
 use crate::problem::{Answer, Problem};
 use crate::provider_configs::{ProviderConfigView, view_budgets, view_rate_limit};
 
@@ -92,7 +92,7 @@ pub(super) async fn set(
     ctx: &Context,
     id: GroupId,
     wanted: SetGroupProfile,
-) -> Answer<Json<GroupProfileBody>> {
+) -> Answer<(StatusCode, Json<GroupProfileBody>)> {
     let mut tx = ctx.begin().await?;
     get_existing(&mut tx, id).await?;
     let profile = access_profiles::get_existing(&mut tx, wanted.access_profile_id)
@@ -136,8 +136,8 @@ pub(super) async fn set(
         .about_profile(profile.id)
         .with(&serde_json::json!({"group_id": id_text(id), "mode": mode_word(copy.mode)}));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(body(ctx, &copy))
+    ctx.commit(tx, (StatusCode::CREATED, body(ctx, &copy)))
+        .await
 }
 
 pub(super) async fn remove(ctx: &Context, id: GroupId) -> Answer<Json<Message>> {
@@ -149,8 +149,8 @@ pub(super) async fn remove(ctx: &Context, id: GroupId) -> Answer<Json<Message>> 
         .about_profile(copy.parent_profile_id)
         .with(&serde_json::json!({"group_id": id_text(id)}));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("access profile taken away"))
+    ctx.commit(tx, Message::new("access profile taken away"))
+        .await
 }
 
 fn none(id: GroupId) -> Problem {
@@ -167,20 +167,10 @@ const fn mode_word(mode: GroupProfileMode) -> &'static str {
     }
 }
 
-/// The copy as answers show it. Its usage is read from the meters in force.
+/// The copy as answers show it, with its live usage.
 fn body(ctx: &Context, copy: &GroupCopy) -> Json<GroupProfileBody> {
-    let snapshot = ctx.parts().policy.snapshot();
-    let live = snapshot.group(copy.group);
-    let profile = live.and_then(|group| group.profile.as_ref());
-    let meters = profile.map(|profile| copy_meters(&profile.copy));
-    let counters = ctx.parts().live.as_ref();
-    let readings = Readings::read(
-        meters.iter().flatten(),
-        counters,
-        copy.assigned_at,
-        ctx.now(),
-    );
     let content = &copy.content;
+    let readings = Readings::of(ctx, content, copy.assigned_at);
     Json(GroupProfileBody {
         access_profile: GroupCopyView {
             id: copy.id.to_string(),

@@ -95,8 +95,8 @@ macro_rules! family {
                 Json(body): Json<CreateGroup>,
             ) -> Answer<(StatusCode, Json<$body>)> {
                 let id = GroupId::$kind($id::from_uuid(ctx.parts().ids.next_uuid()));
-                let $one = operations::create(&ctx, id, body).await?;
-                Ok((StatusCode::CREATED, Json($body { $one })))
+                let answer = |$one| (StatusCode::CREATED, Json($body { $one }));
+                operations::create(&ctx, id, body, answer).await
             }
 
             /// Read one
@@ -118,8 +118,8 @@ macro_rules! family {
                 Path(id): Path<$id>,
                 Json(body): Json<UpdateGroup>,
             ) -> Answer<Json<$body>> {
-                let $one = operations::update(&ctx, GroupId::$kind(id), body).await?;
-                Ok(Json($body { $one }))
+                let answer = |$one| Json($body { $one });
+                operations::update(&ctx, GroupId::$kind(id), body, answer).await
             }
 
             /// Delete one
@@ -192,8 +192,7 @@ macro_rules! family {
                 Path(id): Path<$id>,
                 Json(body): Json<SetGroupProfile>,
             ) -> Answer<(StatusCode, Json<GroupProfileBody>)> {
-                let answer = entity_profile::set(&ctx, GroupId::$kind(id), body).await?;
-                Ok((StatusCode::CREATED, answer))
+                entity_profile::set(&ctx, GroupId::$kind(id), body).await
             }
 
             /// Take the access profile away
@@ -316,6 +315,5 @@ pub(crate) async fn set_user_teams(
     let act = Act::new("update", "user_teams", user).about_user(user);
     ctx.record(&mut tx, act.before(&before).after(&after))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(after))
+    ctx.commit(tx, Json(after)).await
 }

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::content::{CreateGroup, UpdateGroup, apply_update};
 use super::view::{GroupPage, GroupView};
 use super::{explain, get_existing, id_text, thing};
-use crate::answers::Message;
+use crate::answers::{Message, Reply};
 use crate::audit::Act;
 use crate::body::body;
 use crate::context::Context;
@@ -87,7 +87,12 @@ pub(super) async fn get(ctx: &Context, id: GroupId) -> Answer<GroupView> {
     Ok(GroupView::new(ctx, &group))
 }
 
-pub(super) async fn create(ctx: &Context, id: GroupId, body: CreateGroup) -> Answer<GroupView> {
+pub(super) async fn create<A: Reply>(
+    ctx: &Context,
+    id: GroupId,
+    body: CreateGroup,
+    answer: impl FnOnce(GroupView) -> A,
+) -> Answer<A> {
     let now = ctx.now();
     let empty = StoredGroup {
         id,
@@ -106,11 +111,15 @@ pub(super) async fn create(ctx: &Context, id: GroupId, body: CreateGroup) -> Ans
     let act = Act::new("create", GroupKind::of(id).as_str(), id_text(id));
     ctx.record(&mut tx, act.after(&GroupView::new(ctx, &group)))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(GroupView::new(ctx, &group))
+    ctx.commit(tx, answer(GroupView::new(ctx, &group))).await
 }
 
-pub(super) async fn update(ctx: &Context, id: GroupId, body: UpdateGroup) -> Answer<GroupView> {
+pub(super) async fn update<A: Reply>(
+    ctx: &Context,
+    id: GroupId,
+    body: UpdateGroup,
+    answer: impl FnOnce(GroupView) -> A,
+) -> Answer<A> {
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let group = StoredGroup {
@@ -125,8 +134,7 @@ pub(super) async fn update(ctx: &Context, id: GroupId, body: UpdateGroup) -> Ans
         .before(&GroupView::new(ctx, &old))
         .after(&GroupView::new(ctx, &group));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(GroupView::new(ctx, &group))
+    ctx.commit(tx, answer(GroupView::new(ctx, &group))).await
 }
 
 pub(super) async fn delete(ctx: &Context, id: GroupId) -> Answer<Json<Message>> {
@@ -148,8 +156,8 @@ pub(super) async fn delete(ctx: &Context, id: GroupId) -> Answer<Json<Message>> 
     let act = Act::new("delete", GroupKind::of(id).as_str(), id_text(id));
     ctx.record(&mut tx, act.before(&GroupView::new(ctx, &group)))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new(format!("{} deleted", thing(id))))
+    ctx.commit(tx, Message::new(format!("{} deleted", thing(id))))
+        .await
 }
 
 pub(super) async fn list_members(
@@ -195,8 +203,7 @@ pub(super) async fn add_member(
         })?;
     let act = Act::new("add_member", GroupKind::of(id).as_str(), id_text(id));
     ctx.record(&mut tx, act.about_user(body.user_id)).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("member added"))
+    ctx.commit(tx, Message::new("member added")).await
 }
 
 pub(super) async fn remove_member(
@@ -211,6 +218,5 @@ pub(super) async fn remove_member(
     }
     let act = Act::new("remove_member", GroupKind::of(id).as_str(), id_text(id));
     ctx.record(&mut tx, act.about_user(user)).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("member removed"))
+    ctx.commit(tx, Message::new("member removed")).await
 }

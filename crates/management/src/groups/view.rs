@@ -45,16 +45,8 @@ pub(crate) struct GroupPage {
 impl GroupView {
     /// The group with what is used of its limits now.
     pub(super) fn new(ctx: &Context, group: &StoredGroup) -> Self {
-        let snapshot = ctx.parts().policy.snapshot();
-        let live = snapshot.group(group.id);
-        let meters = live.iter().flat_map(|group| &group.meters);
-        let readings = Readings::read(
-            meters,
-            ctx.parts().live.as_ref(),
-            group.created_at,
-            ctx.now(),
-        );
         let content = &group.content;
+        let readings = Readings::of(ctx, content, group.created_at);
         let parent = |wanted: fn(&GroupId) -> bool| {
             group
                 .parents

@@ -1,10 +1,13 @@
 use std::collections::HashMap;
-
 use std::sync::Arc;
+
 use tollgate_domain::Timestamp;
+use tollgate_domain::access::profile::ProfileContent;
 use tollgate_domain::error::MeterReading;
-use tollgate_domain::limits::{Meter, MeterId};
+use tollgate_domain::limits::{Holder, HolderKind, Meter, MeterId};
 use tollgate_domain::live::LiveCounters;
+
+use crate::context::Context;
 
 /// What meters show now, by meter.
 #[derive(Debug, Default)]
@@ -33,7 +36,19 @@ impl Readings {
         Self { by_meter, since }
     }
 
-    pub(crate) fn of(&self, meter: MeterId) -> Option<&MeterReading> {
+    /// Reads the meters of some content that has no overrides, in force already or only about to be.
+    pub(crate) fn of(ctx: &Context, content: &ProfileContent, since: Timestamp) -> Self {
+        // Numbers are looked up by line, so it does not matter here whose they are.
+        let nobody = Holder {
+            kind: HolderKind::AccessProfile,
+            id: "".into(),
+            name: "".into(),
+        };
+        let meters = content.meters(nobody, since, &|_| None);
+        Self::read(&meters, ctx.parts().live.as_ref(), since, ctx.now())
+    }
+
+    pub(crate) fn find(&self, meter: MeterId) -> Option<&MeterReading> {
         self.by_meter.get(&meter)
     }
 

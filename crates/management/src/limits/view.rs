@@ -103,7 +103,7 @@ impl BudgetView {
         boost: Option<Override>,
         readings: &Readings,
     ) -> Self {
-        let reading = readings.of(MeterId {
+        let reading = readings.find(MeterId {
             line: line.id.uuid(),
             kind: MeterKind::Money,
         });
@@ -134,7 +134,7 @@ impl BudgetView {
 impl RateLimitView {
     pub(crate) fn new(line: &RateLimitLine, readings: &Readings) -> Self {
         let reading = |kind| {
-            readings.of(MeterId {
+            readings.find(MeterId {
                 line: line.id.uuid(),
                 kind,
             })

@@ -68,9 +68,12 @@ pub(crate) async fn create_model_config(
         .map_err(place_taken)?;
     let act = Act::new("create", "model_config", config.id);
     ctx.record(&mut tx, act.after(&view(&ctx, &config))).await?;
-    ctx.commit(tx).await?;
     let model_config = view(&ctx, &config);
-    Ok((StatusCode::CREATED, Json(ModelConfigBody { model_config })))
+    ctx.commit(
+        tx,
+        (StatusCode::CREATED, Json(ModelConfigBody { model_config })),
+    )
+    .await
 }
 
 fn read(ctx: &Context, body: &CreateModelConfig) -> Answer<(ModelScope, LimitSet)> {

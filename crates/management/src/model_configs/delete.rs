@@ -24,6 +24,5 @@ pub(crate) async fn delete_model_config(
     model_configs::delete(&mut tx, id).await?;
     let act = Act::new("delete", "model_config", id).before(&view(&ctx, &config));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("model config deleted"))
+    ctx.commit(tx, Message::new("model config deleted")).await
 }

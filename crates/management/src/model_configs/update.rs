@@ -59,9 +59,8 @@ pub(crate) async fn update_model_config(
         act.before(&view(&ctx, &old)).after(&view(&ctx, &new)),
     )
     .await?;
-    ctx.commit(tx).await?;
     let model_config = view(&ctx, &new);
-    Ok(Json(ModelConfigBody { model_config }))
+    ctx.commit(tx, Json(ModelConfigBody { model_config })).await
 }
 
 fn apply(

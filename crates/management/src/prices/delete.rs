@@ -32,6 +32,5 @@ pub(crate) async fn delete_price(
     prices::delete(&mut tx, &provider, &model).await?;
     let act = Act::new("delete", "price", name).before(&view(&old));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("price override deleted"))
+    ctx.commit(tx, Message::new("price override deleted")).await
 }

@@ -59,8 +59,7 @@ pub(crate) async fn set_price(
         act = act.before(&view(&old));
     }
     ctx.record(&mut tx, act.after(&price)).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(PriceBody { price }))
+    ctx.commit(tx, Json(PriceBody { price })).await
 }
 
 /// What is not said costs what its nearest kin costs.

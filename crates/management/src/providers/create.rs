@@ -71,6 +71,6 @@ pub(crate) async fn create_provider(
     let act = Act::new("create", "provider", &provider.name);
     let provider = view_with(&provider, Vec::new());
     ctx.record(&mut tx, act.after(&provider)).await?;
-    ctx.commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(ProviderBody { provider })))
+    ctx.commit(tx, (StatusCode::CREATED, Json(ProviderBody { provider })))
+        .await
 }

@@ -27,6 +27,5 @@ pub(crate) async fn delete_provider(
     providers::delete(&mut tx, &name).await?;
     let act = Act::new("delete", "provider", &name);
     ctx.record(&mut tx, act.before(&before)).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("provider deleted"))
+    ctx.commit(tx, Message::new("provider deleted")).await
 }

@@ -46,8 +46,7 @@ pub(crate) async fn update_provider(
     let act = Act::new("update", "provider", &name);
     ctx.record(&mut tx, act.before(&before).after(&provider))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(ProviderBody { provider }))
+    ctx.commit(tx, Json(ProviderBody { provider })).await
 }
 
 fn apply(

@@ -37,6 +37,6 @@ pub(crate) async fn create_role(
     let role = RoleView::from(get_existing(&mut tx, id).await?);
     ctx.record(&mut tx, Act::new("create", "role", id).after(&role))
         .await?;
-    ctx.commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(RoleBody { role })))
+    ctx.commit(tx, (StatusCode::CREATED, Json(RoleBody { role })))
+        .await
 }

@@ -48,6 +48,5 @@ pub(crate) async fn delete_role(
         })?;
     let act = Act::new("delete", "role", id).before(&RoleView::from(role));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("role deleted"))
+    ctx.commit(tx, Message::new("role deleted")).await
 }

@@ -75,8 +75,7 @@ pub(crate) async fn set_role_permissions(
     let after = read(&mut tx, id).await?;
     let act = Act::new("update", "role", id).before(&before).after(&after);
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(after))
+    ctx.commit(tx, Json(after)).await
 }
 
 /// The ids, each once, if permissions have them.

@@ -43,6 +43,5 @@ pub(crate) async fn update_role(
     let act = Act::new("update", "role", id);
     ctx.record(&mut tx, act.before(&RoleView::from(old)).after(&role))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(RoleBody { role }))
+    ctx.commit(tx, Json(RoleBody { role })).await
 }

@@ -54,10 +54,9 @@ pub(crate) async fn create_user(
     let user = UserView::from(user);
     let act = Act::new("create", "user", id).about_user(id);
     ctx.record(&mut tx, act.after(&user)).await?;
-    ctx.commit(tx).await?;
     let answer = UserWithKey {
         user,
         virtual_key: virtual_key.map(NewVirtualKey::from),
     };
-    Ok((StatusCode::CREATED, Json(answer)))
+    ctx.commit(tx, (StatusCode::CREATED, Json(answer))).await
 }

@@ -27,6 +27,5 @@ pub(crate) async fn delete_user(
     let act = Act::new("delete", "user", id).about_user(id);
     ctx.record(&mut tx, act.before(&UserView::from(user)))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("user deleted"))
+    ctx.commit(tx, Message::new("user deleted")).await
 }

@@ -49,9 +49,12 @@ pub(crate) async fn set_user_role(
     let (old, user) = (UserView::from(old), UserView::from(new));
     let act = Act::new("update", "user", id).about_user(id);
     ctx.record(&mut tx, act.before(&old).after(&user)).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(UserWithKey {
-        user,
-        virtual_key: virtual_key.map(NewVirtualKey::from),
-    }))
+    ctx.commit(
+        tx,
+        Json(UserWithKey {
+            user,
+            virtual_key: virtual_key.map(NewVirtualKey::from),
+        }),
+    )
+    .await
 }

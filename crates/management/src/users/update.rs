@@ -49,6 +49,5 @@ pub(crate) async fn update_user(
     let (old, user) = (UserView::from(old), UserView::from(new));
     let act = Act::new("update", "user", id).about_user(id);
     ctx.record(&mut tx, act.before(&old).after(&user)).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(UserBody { user }))
+    ctx.commit(tx, Json(UserBody { user })).await
 }

@@ -56,8 +56,11 @@ pub(crate) async fn create_virtual_key(
         .map_err(|error| explain(error, &key.name))?;
     let act = Act::new("create", "virtual_key", key.id).after(&view(&ctx, &key, &names));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
     let mut virtual_key = view(&ctx, &key, &names);
     virtual_key.value = secret.reveal();
-    Ok((StatusCode::CREATED, Json(VirtualKeyBody { virtual_key })))
+    ctx.commit(
+        tx,
+        (StatusCode::CREATED, Json(VirtualKeyBody { virtual_key })),
+    )
+    .await
 }

@@ -28,6 +28,5 @@ pub(crate) async fn delete_virtual_key(
     let names = names(&mut tx, [&key.content.mcp]).await?;
     let act = Act::new("delete", "virtual_key", id).before(&view(&ctx, &key, &names));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("virtual key deleted"))
+    ctx.commit(tx, Message::new("virtual key deleted")).await
 }

@@ -99,7 +99,6 @@ pub(crate) async fn rotate_virtual_key(
     let act = Act::new("rotate", "virtual_key", id);
     ctx.record(&mut tx, act.before(&before).after(&virtual_key))
         .await?;
-    ctx.commit(tx).await?;
     virtual_key.value = secret.reveal();
-    Ok(Json(VirtualKeyBody { virtual_key }))
+    ctx.commit(tx, Json(VirtualKeyBody { virtual_key })).await
 }

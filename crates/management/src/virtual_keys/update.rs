@@ -52,7 +52,6 @@ pub(crate) async fn update_virtual_key(
         .before(&view(&ctx, &old, &names))
         .after(&view(&ctx, &new, &names));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
     let virtual_key = view(&ctx, &new, &names);
-    Ok(Json(VirtualKeyBody { virtual_key }))
+    ctx.commit(tx, Json(VirtualKeyBody { virtual_key })).await
 }

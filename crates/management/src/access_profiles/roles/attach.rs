@@ -83,8 +83,7 @@ pub(crate) async fn attach_access_profile_roles(
             give_to_all(&ctx, &mut tx, *role, &profile, &mut answer).await?;
         }
     }
-    ctx.commit(tx).await?;
-    Ok(Json(answer))
+    ctx.commit(tx, Json(answer)).await
 }
 
 async fn check_roles(tx: &mut Tx, ids: &[RoleId]) -> Answer<()> {

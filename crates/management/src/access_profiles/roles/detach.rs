@@ -33,6 +33,5 @@ pub(crate) async fn detach_access_profile_role(
         .about_profile(id)
         .with(&serde_json::json!({"role_id": role.0}));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("role detached"))
+    ctx.commit(tx, Message::new("role detached")).await
 }

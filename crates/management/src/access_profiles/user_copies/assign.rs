@@ -84,10 +84,9 @@ pub(crate) async fn assign_access_profile(
             )
         })?;
     let keys = virtual_keys::of_user(&mut tx, user_id).await?;
-    ctx.commit(tx).await?;
     let answer = AssignedProfile {
         access_profile: view(&ctx, &assigned.copy.copy, &keys)?,
         virtual_key: assigned.key.map(NewVirtualKey::from),
     };
-    Ok((StatusCode::CREATED, Json(answer)))
+    ctx.commit(tx, (StatusCode::CREATED, Json(answer))).await
 }

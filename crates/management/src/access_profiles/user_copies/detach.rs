@@ -41,10 +41,13 @@ pub(crate) async fn detach_access_profile(
         .filter(|stored| stored.detached_at.is_none())
         .ok_or_else(|| Problem::not_found("access profile held by this user", profile_id))?;
     let deleted_vk_names = detach(&ctx, &mut tx, copy).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(DetachedProfile {
-        message: "access profile taken away",
-        deleted_vk_count: u64::try_from(deleted_vk_names.len()).unwrap_or(u64::MAX),
-        deleted_vk_names,
-    }))
+    ctx.commit(
+        tx,
+        Json(DetachedProfile {
+            message: "access profile taken away",
+            deleted_vk_count: u64::try_from(deleted_vk_names.len()).unwrap_or(u64::MAX),
+            deleted_vk_names,
+        }),
+    )
+    .await
 }

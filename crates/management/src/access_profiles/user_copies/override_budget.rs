@@ -196,8 +196,7 @@ async fn finish(
         .before(&old)
         .after(&new);
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(new))
+    ctx.commit(tx, Json(new)).await
 }
 
 fn view_budget(ctx: &Context, copy: &UserCopy, budget: BudgetId) -> Answer<OverriddenBudget> {

@@ -83,8 +83,11 @@ async fn create(ctx: &Context, user: UserId, body: CreateUserKey) -> Answer<Json
         body.description.map(String::from),
     )
     .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(CreatedUserKey {
-        virtual_key: issued.into(),
-    }))
+    ctx.commit(
+        tx,
+        Json(CreatedUserKey {
+            virtual_key: issued.into(),
+        }),
+    )
+    .await
 }

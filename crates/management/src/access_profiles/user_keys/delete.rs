@@ -34,6 +34,5 @@ pub(crate) async fn delete_user_virtual_key(
         .about_user(user)
         .with(&serde_json::json!({"name": key.name, "value": key.masked_value}));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("virtual key deleted"))
+    ctx.commit(tx, Message::new("virtual key deleted")).await
 }

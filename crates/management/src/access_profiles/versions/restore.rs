@@ -42,10 +42,13 @@ pub(crate) async fn restore_access_profile_version(
         restored_version: number,
     });
     let stored = store_change(&ctx, &mut tx, current, wanted, act).await?;
-    ctx.commit(tx).await?;
     let access_profile = access_profiles::view(&stored);
-    Ok((
-        etag(stored.version),
-        Json(AccessProfileBody { access_profile }),
-    ))
+    ctx.commit(
+        tx,
+        (
+            etag(stored.version),
+            Json(AccessProfileBody { access_profile }),
+        ),
+    )
+    .await
 }

@@ -41,6 +41,6 @@ pub(crate) async fn create_mcp_client(
     let client = McpClientView::from(&stored);
     let act = Act::new("create", "mcp_client", stored.id).after(&client);
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(McpClientBody { client })))
+    ctx.commit(tx, (StatusCode::CREATED, Json(McpClientBody { client })))
+        .await
 }

@@ -26,6 +26,5 @@ pub(crate) async fn delete_mcp_client(
     clients::delete(&mut tx, id).await?;
     let act = Act::new("delete", "mcp_client", id).before(&McpClientView::from(&client));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("MCP client deleted"))
+    ctx.commit(tx, Message::new("MCP client deleted")).await
 }

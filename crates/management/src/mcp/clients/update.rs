@@ -37,6 +37,5 @@ pub(crate) async fn update_mcp_client(
     let act = Act::new("update", "mcp_client", id);
     ctx.record(&mut tx, act.before(&before).after(&client))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(McpClientBody { client }))
+    ctx.commit(tx, Json(McpClientBody { client })).await
 }

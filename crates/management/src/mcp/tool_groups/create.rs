@@ -43,6 +43,9 @@ pub(crate) async fn create_tool_group(
     let tool_group = ToolGroupView::from(&group);
     let act = Act::new("create", "tool_group", group.id).after(&tool_group);
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(ToolGroupBody { tool_group })))
+    ctx.commit(
+        tx,
+        (StatusCode::CREATED, Json(ToolGroupBody { tool_group })),
+    )
+    .await
 }

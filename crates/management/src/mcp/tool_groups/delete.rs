@@ -26,6 +26,5 @@ pub(crate) async fn delete_tool_group(
     tool_groups::delete(&mut tx, id).await?;
     let act = Act::new("delete", "tool_group", id).before(&ToolGroupView::from(&group));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("tool group deleted"))
+    ctx.commit(tx, Message::new("tool group deleted")).await
 }

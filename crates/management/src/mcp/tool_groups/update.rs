@@ -56,6 +56,5 @@ pub(crate) async fn update_tool_group(
     let act = Act::new("update", "tool_group", id);
     ctx.record(&mut tx, act.before(&before).after(&tool_group))
         .await?;
-    ctx.commit(tx).await?;
-    Ok(Json(ToolGroupBody { tool_group }))
+    ctx.commit(tx, Json(ToolGroupBody { tool_group })).await
 }

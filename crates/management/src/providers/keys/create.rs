@@ -83,6 +83,6 @@ pub(crate) async fn create_provider_key(
     let key = ProviderKeyView::from(key);
     ctx.record(&mut tx, Act::new("create", "provider_key", id).after(&key))
         .await?;
-    ctx.commit(tx).await?;
-    Ok((StatusCode::CREATED, Json(ProviderKeyBody { key })))
+    ctx.commit(tx, (StatusCode::CREATED, Json(ProviderKeyBody { key })))
+        .await
 }

@@ -28,6 +28,5 @@ pub(crate) async fn delete_provider_key(
     keys::delete(&mut tx, id).await?;
     let act = Act::new("delete", "provider_key", id).before(&ProviderKeyView::from(key));
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx).await?;
-    Ok(Message::new("provider key deleted"))
+    ctx.commit(tx, Message::new("provider key deleted")).await
 }

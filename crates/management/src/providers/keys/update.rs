@@ -60,8 +60,7 @@ pub(crate) async fn update_provider_key(
     let (before, key) = (ProviderKeyView::from(old), ProviderKeyView::from(new));
     let act = Act::new("update", "provider_key", id);
     ctx.record(&mut tx, act.before(&before).after(&key)).await?;
-    ctx.commit(tx).await?;
-    Ok(Json(ProviderKeyBody { key }))
+    ctx.commit(tx, Json(ProviderKeyBody { key })).await
 }
 
 fn apply(
