@@ -77,8 +77,8 @@ async fn find_actor(
     let is_noted = key
         .last_used_at
         .is_some_and(|at| now.micros_since(at) < NOTED_EVERY);
-    if !is_noted && let Err(error) = note_use(&parts.store, key.id, now).await {
-        tracing::warn!(cause = %error, "the use of a management key was not noted");
+    if !is_noted {
+        note_use(state, key.id, now);
     }
     Ok(Actor { key })
 }
@@ -87,8 +87,22 @@ fn refusal(what: &str) -> Problem {
     Problem::unauthenticated(format!("{what}; {ACCEPTED}"))
 }
 
-/// Keeps `last_used_at` to the minute.
-async fn note_use(store: &Store, id: ManagementKeyId, now: Timestamp) -> Result<(), StorageError> {
+/// Keeps `last_used_at` to the minute. Nobody waits for it: a read must not queue behind writes.
+fn note_use(state: &ManagementState, id: ManagementKeyId, now: Timestamp) {
+    if !state.start_noting(id) {
+        return;
+    }
+    let state = state.clone();
+    let tasks = state.parts().tasks.clone();
+    tasks.spawn(async move {
+        if let Err(error) = touch(&state.parts().store, id, now).await {
+            tracing::warn!(cause = %error, "the use of a management key was not noted");
+        }
+        state.end_noting(id);
+    });
+}
+
+async fn touch(store: &Store, id: ManagementKeyId, now: Timestamp) -> Result<(), StorageError> {
     let mut tx = store.begin().await?;
     management_keys::touch(&mut tx, id, now).await?;
     let _nothing_to_publish = tx.commit().await?;
