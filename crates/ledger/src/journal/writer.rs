@@ -21,6 +21,8 @@ use crate::fs::{FileSystem, SegmentFile};
 const STEP_BYTES: u64 = 1 << 20;
 /// Bytes of a watermark, with some to spare.
 const WATERMARK_BYTES: u64 = 64;
+/// How often a disk that took nothing is tried again when syncs come at no interval.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The journal as it is being written.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ struct Inner {
     left: Vec<Arc<dyn SegmentFile>>,
     /// Ends of holds that the disk did not take yet, with the room that waits for them.
     unwritten: VecDeque<(Vec<u8>, u32)>,
+    /// The room that the last admission needed and the disk did not give.
+    refused: Option<u64>,
     /// Set for good by a sync that failed, or a torn write that could not be cut back.
     failure: Option<Unavailable>,
     has_news: bool,
@@ -114,6 +118,7 @@ impl Journal {
             written: 0,
             left: Vec::new(),
             unwritten: VecDeque::new(),
+            refused: None,
             failure: None,
             // What an earlier process wrote may not be on disk yet.
             has_news: true,
@@ -161,7 +166,7 @@ impl Journal {
 
     pub(crate) fn is_available(&self) -> bool {
         let inner = self.inner.lock();
-        inner.failure.is_none() && inner.unwritten.is_empty()
+        inner.failure.is_none() && !inner.is_waiting_for_the_disk()
     }
 
     /// Writes the start of a hold (or anything that may be refused), and sets `room` aside for its end.
@@ -177,8 +182,10 @@ impl Journal {
             self.rotate(&mut inner);
         }
         let owed = inner.owed + u64::from(room);
-        inner.set_aside(length + owed)?;
-        inner.write(&bytes)?;
+        let needed = length + owed;
+        let written = inner.set_aside(needed).and_then(|()| inner.write(&bytes));
+        self.note_admission(&mut inner, needed, &written);
+        written?;
         inner.owed = owed;
         inner.last = inner.last.max(record.at());
         Ok(())
@@ -193,7 +200,9 @@ impl Journal {
         }
         inner.write_waiting()?;
         let owed = inner.owed + u64::from(room.record) + u64::from(room.end);
-        inner.set_aside(owed)?;
+        let set_aside = inner.set_aside(owed);
+        self.note_admission(&mut inner, owed, &set_aside);
+        set_aside?;
         inner.owed = owed;
         Ok(())
     }
@@ -220,7 +229,10 @@ impl Journal {
         inner.last = inner.last.max(record.at());
         inner.unwritten.push_back((bytes, room));
         match inner.write_waiting() {
-            Err(failure) => Written::failed(failure),
+            Err(failure) => {
+                self.wake.notify_one();
+                Written::failed(failure)
+            }
             Ok(()) if self.sync_interval.is_zero() => {
                 let target = inner.written;
                 self.wake.notify_one();
@@ -228,6 +240,36 @@ impl Journal {
             }
             Ok(()) => Written::default(),
         }
+    }
+
+    /// Remembers whether the disk gave an admission the room that it needed.
+    fn note_admission(&self, inner: &mut Inner, needed: u64, result: &Result<(), Unavailable>) {
+        match (inner.refused.is_some(), result) {
+            (false, Err(error)) => {
+                tracing::error!(%error, "the journal takes no writes; requests are refused until it does");
+                self.wake.notify_one();
+            }
+            (true, Ok(())) => tracing::info!("the journal takes writes again"),
+            _ => {}
+        }
+        inner.refused = result.is_err().then_some(needed);
+    }
+
+    /// Writes what waits, and finds out whether the disk would take an admission by now: while nobody is sent here
+    /// because readiness is down, no request would find out.
+    fn try_again(&self, inner: &mut Inner) {
+        if inner.write_waiting().is_err() {
+            return;
+        }
+        let Some(needed) = inner.refused else { return };
+        let nothing_new = Record::Watermark {
+            at: inner.last,
+            synced: inner.synced_to,
+        };
+        let written = inner
+            .set_aside(needed)
+            .and_then(|()| inner.write(&nothing_new.encode(self.salt)));
+        self.note_admission(inner, needed, &written);
     }
 
     /// Makes everything that was written durable.
@@ -238,8 +280,8 @@ impl Journal {
             if let Some(failure) = &inner.failure {
                 return Err(failure.clone());
             }
-            // Another chance for what the disk did not take; the result shows in `is_available`.
-            let _ = inner.write_waiting();
+            // The result shows in `is_available`.
+            self.try_again(&mut inner);
             if !inner.has_news && inner.left.is_empty() {
                 return Ok(());
             }
@@ -282,7 +324,9 @@ impl Journal {
         let mut inner = self.inner.lock();
         while !inner.is_closing {
             if self.sync_interval.is_zero() {
-                if !inner.has_news || inner.failure.is_some() {
+                if inner.failure.is_none() && inner.is_waiting_for_the_disk() {
+                    self.wake.wait_for(&mut inner, RETRY_INTERVAL);
+                } else if !inner.has_news || inner.failure.is_some() {
                     self.wake.wait(&mut inner);
                     continue;
                 }
@@ -405,6 +449,11 @@ impl Inner {
         {
             self.allocated += self.owed + WATERMARK_BYTES;
         }
+    }
+
+    /// The disk did not take an end of a hold, or the last admission.
+    fn is_waiting_for_the_disk(&self) -> bool {
+        !self.unwritten.is_empty() || self.refused.is_some()
     }
 
     /// Writes the ends of holds that wait for it.

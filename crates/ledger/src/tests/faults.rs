@@ -72,10 +72,70 @@ fn a_short_write_is_cut_back() {
         });
         assert!(unavailable(&take(1)), "cut at {length}");
         assert_eq!(ledger.count(&budget, noon()).reserved, 0);
+        ledger.sync().unwrap();
         assert!(ledger.is_available());
     }
     let hold = take(2).unwrap();
     ledger.settle(hold, answered(5, noon()));
+    assert_eq!(restarted(&disk, &budget), 5);
+}
+
+/// Nobody is sent to a server that is not ready, so it finds out by itself that the disk is well again.
+#[test]
+fn a_disk_that_takes_nothing_is_noticed_and_tried_again_without_a_request() {
+    for faults in [
+        Faults {
+            fails_writes: true,
+            ..Faults::default()
+        },
+        Faults {
+            capacity: Some(0),
+            ..Faults::default()
+        },
+    ] {
+        let disk = MemoryFileSystem::default();
+        let ledger = open(&disk, LedgerState::default()).unwrap();
+        let budget = budget();
+        let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
+        // What is set aside is used up first.
+        disk.set_faults(faults);
+        let mut holds: Vec<_> = (0..).map_while(|number| take(number).ok()).collect();
+        assert!(!ledger.is_available());
+        ledger.sync().unwrap();
+        assert!(!ledger.is_available(), "nothing has changed");
+        disk.set_faults(Faults::default());
+        ledger.sync().unwrap();
+        assert!(ledger.is_available());
+        holds.push(take(1_000_000).unwrap());
+        let count = i64::try_from(holds.len()).unwrap();
+        for hold in holds {
+            ledger.settle(hold, answered(5, noon()));
+        }
+        assert_eq!(restarted(&disk, &budget), 5 * count);
+    }
+}
+
+#[test]
+fn with_interval_zero_a_disk_that_is_well_again_is_found_out_too() {
+    let disk = MemoryFileSystem::default();
+    let config = LedgerConfig {
+        sync_interval: Duration::ZERO,
+        ..config()
+    };
+    let ledger = open_with(&disk, &config, LedgerState::default()).unwrap();
+    let budget = budget();
+    let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
+    let hold = take(1).unwrap();
+    disk.set_faults(Faults {
+        fails_writes: true,
+        ..Faults::default()
+    });
+    assert!(block_on(ledger.settle(hold, answered(5, noon())).written).is_err());
+    assert!(!ledger.is_available());
+    disk.set_faults(Faults::default());
+    while !ledger.is_available() {
+        std::thread::yield_now();
+    }
     assert_eq!(restarted(&disk, &budget), 5);
 }
 
