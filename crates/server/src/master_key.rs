@@ -1,6 +1,6 @@
 //! The key that encrypts secrets at rest: from the configuration, or from a file in the data directory.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -114,16 +114,43 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Zeroizing<String>> {
         .with_context(|| format!("read `{}`", path.display()))
 }
 
-/// Writes a key file that only its owner may read. It must not exist.
+/// Writes a key file that only its owner may read: whole or not at all, and on the disk when this returns, since what is
+/// sealed with the key may be there a moment later. It must not exist.
 pub(crate) fn write_new(path: &Path, key: &str) -> anyhow::Result<()> {
+    let begun = path.with_added_extension("part");
     let write = || -> std::io::Result<()> {
+        // What a process left that died here says nothing, and may be readable for others.
+        match fs::remove_file(&begun) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(path)?;
+            .open(&begun)?;
         writeln!(file, "{key}")?;
-        file.sync_all()
+        file.sync_all()?;
+        // A rename would replace a key that somebody else put there.
+        fs::hard_link(&begun, path)?;
+        fs::remove_file(&begun)?;
+        sync_directory_of(path)
     };
     write().with_context(|| format!("write the key file `{}`", path.display()))
+}
+
+/// Puts the next key in the place of the old one.
+pub(crate) fn replace(path: &Path) -> anyhow::Result<()> {
+    let next = next_file(path);
+    fs::rename(&next, path)
+        .and_then(|()| sync_directory_of(path))
+        .with_context(|| format!("put `{}` in place", next.display()))
+}
+
+/// Makes the name of a file durable.
+fn sync_directory_of(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,5 @@
 //! `tollgate master-key rotate`: every secret sealed again under a new key.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,9 +40,7 @@ pub(super) async fn rotate(args: RotateArgs) -> Result<(), Failure> {
             "{resealed} secrets are sealed under the new key; configure it as the master key now"
         )),
         KeySource::File { path, .. } => {
-            let next = master_key::next_file(&path);
-            fs::rename(&next, &path)
-                .with_context(|| format!("put `{}` in place", next.display()))?;
+            master_key::replace(&path)?;
             output::line(format_args!(
                 "{resealed} secrets are sealed under the new key in `{}`",
                 path.display()
