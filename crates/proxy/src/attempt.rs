@@ -157,7 +157,7 @@ async fn send(
     run.dispatched(Source::Upstream(call));
     let answered = head(run).await;
     match answered {
-        Err(error) if is_reused && error.is_stale() => {
+        Err(error) if is_reused && error.is_stale() && may_be_repeated(run, &error) => {
             // The provider closed the idle connection while the request was on its way. It answered nothing.
             run.shared().metrics.stale_connection();
             run.attempt_failed();
@@ -168,6 +168,12 @@ async fn send(
         }
         other => other,
     }
+}
+
+/// Nobody can know that a provider which closes a connection has not begun to work on what came in by it. Usually it has
+/// not; `bound` promises that whatever a provider was made to do is charged.
+fn may_be_repeated(run: &Run, error: &UpstreamError) -> bool {
+    error.is_unsent() || !run.admission.candidate().estimate.is_bound
 }
 
 async fn head(run: &mut Run) -> Result<response::Parts, UpstreamError> {

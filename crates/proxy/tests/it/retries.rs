@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_domain::access::profile::Reservation;
 use tollgate_domain::limits::MeterKind;
 use tollgate_domain::provider::ProviderKey;
 use tollgate_testkit::entities::provider_key;
@@ -145,4 +146,20 @@ async fn idle_connection_that_the_provider_closed_costs_no_request() {
             .unwrap(),
         "1"
     );
+}
+
+/// The provider may have begun to work on it, and `bound` promises that whatever it was made to do is charged.
+#[tokio::test]
+async fn with_exact_bounds_a_request_that_was_sent_is_never_sent_again() {
+    let mock = MockProvider::start().await;
+    let world = Setup::at(&mock.base_url())
+        .copy(|copy| copy.settings.reservation = Reservation::Bound)
+        .start();
+    assert_eq!(world.chat(&question()).await.status, 200);
+    mock.next(Script::default().then(Step::Close));
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.error(), (502, "upstream_error".to_owned()));
+    assert_eq!(mock.exchange_count(), 2);
+    assert!(world.spent() > 2 * COST_NANOS, "{}", world.spent());
+    assert_eq!(world.stats().in_doubt, 1);
 }
