@@ -16,6 +16,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
+use tollgate_domain::TokenUsage;
 
 pub use books::{End, Exchange};
 pub use chat::{Chat, Fault};
@@ -128,6 +129,16 @@ impl MockProvider {
         self.books.exchanges()
     }
 
+    /// How many requests have arrived.
+    pub fn exchange_count(&self) -> usize {
+        self.books.count()
+    }
+
+    /// The work done for all of them, which an invoice would show.
+    pub fn billed(&self) -> TokenUsage {
+        self.books.billed()
+    }
+
     /// Returns the books as soon as they satisfy `enough`.
     pub async fn wait_until(&self, enough: impl FnMut(&[Exchange]) -> bool) -> Vec<Exchange> {
         self.books.wait_until(enough).await
@@ -136,6 +147,11 @@ impl MockProvider {
     /// Returns the books as soon as `count` requests have arrived.
     pub async fn wait_for(&self, count: usize) -> Vec<Exchange> {
         self.wait_until(|exchanges| exchanges.len() >= count).await
+    }
+
+    /// The same without the books, which grow long in a test of many requests.
+    pub async fn wait_for_count(&self, count: usize) {
+        self.books.wait_for_count(count).await;
     }
 }
 

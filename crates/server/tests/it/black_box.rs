@@ -2,11 +2,15 @@
 
 mod admin;
 mod caller;
+mod faults;
 mod process;
 
 pub(crate) use admin::Admin;
-pub(crate) use caller::{Answer, Caller};
-pub(crate) use process::{ADMIN_KEY, Gateway, serve_command, start};
+pub(crate) use caller::{Answer, Caller, nanos};
+pub(crate) use faults::{ANY, Action, Errno, Faults, Plan, SYNC, WRITE};
+pub(crate) use process::{ADMIN_KEY, Gateway, Place, serve_command, start};
+
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tollgate_testkit::provider::MockProvider;
@@ -14,6 +18,15 @@ use tollgate_testkit::provider::MockProvider;
 /// Prices of every model that the tests use, in nano-dollars a token.
 pub(crate) const INPUT_NANOS: i64 = 1_000;
 pub(crate) const OUTPUT_NANOS: i64 = 2_000;
+
+/// For plain HTTP on loopback: it reads no certificates, of which there are many, and keeps its connections to itself.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_certs_only([])
+        .no_proxy()
+        .build()
+        .unwrap()
+}
 
 /// The cost of this many tokens, in nano-dollars.
 pub(crate) fn cost(input: u64, output: u64) -> i64 {
@@ -35,8 +48,13 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new(max_limit: f64, reservation: &str) -> Self {
+        Self::at(Place::new(), max_limit, reservation).await
+    }
+
+    /// The same here.
+    pub(crate) async fn at(place: Place, max_limit: f64, reservation: &str) -> Self {
         let provider = MockProvider::start().await;
-        let gateway = start().await;
+        let gateway = Gateway::spawn(Arc::new(place)).await;
         let caller = Caller::behind(
             &gateway,
             &provider.base_url(),
@@ -45,6 +63,19 @@ impl Stage {
             json!({}),
         )
         .await;
+        Self {
+            gateway,
+            provider,
+            caller,
+        }
+    }
+
+    /// With these fields of the profile.
+    pub(crate) async fn with_profile(fields: &Value) -> Self {
+        let provider = MockProvider::start().await;
+        let gateway = start().await;
+        let upstream = provider.base_url();
+        let caller = Caller::with_profile(&gateway, &upstream, &json!({}), fields).await;
         Self {
             gateway,
             provider,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::black_box::{ADMIN_KEY, Gateway, Stage, chat, cost};
+use crate::black_box::{ADMIN_KEY, Gateway, Place, Stage, chat, cost};
 use crate::plain_process::{Finished, Server, finish, text, tollgate};
 
 /// Runs a command on a data directory; it must succeed.
@@ -102,7 +102,7 @@ async fn a_backup_beside_a_running_server_brings_back_policy_and_counters() {
     let report = on(&restored, &["journal", "verify"]).await;
     assert!(report.stdout.contains("records"), "{}", report.stdout);
 
-    let gateway = Gateway::spawn(Arc::new(elsewhere)).await;
+    let gateway = Gateway::spawn(Arc::new(Place::at(elsewhere))).await;
     let caller = stage.caller.clone().at(&gateway);
     assert_eq!(caller.spent().await, cost(10, 3));
     let answer = caller.chat(&chat("small", 5, false)).await.unwrap();

@@ -1,149 +1,163 @@
-//! `kill -9` under load, at random instants. Invariant I3, both inequalities: the cost of the answers that clients
-//! received ≤ the counters after the restart ≤ that and the bounds of what was not answered. In the mode `bound` the
-//! counters also cover whatever the upstream was made to do.
+//! `kill -9` at any instant: under load, while starting, while recovering, while stopping; between two calls to the
+//! system and in the middle of a write.
+//!
+//! Each time invariant I3 must hold, with both inequalities: the cost of the answers that clients received ≤ the
+//! counters after the restart ≤ that and the bounds of what was not answered. In the mode `bound` the counters also
+//! cover whatever the upstream was made to do. At the end the request log says what the counters say.
+//!
+//! `TOLLGATE_TEST_CRASHES` multiplies the number of crashes for a longer run.
 
-use serde_json::Value;
-use tokio::task::JoinSet;
-use tollgate_testkit::provider::{Behaviour, Chat, MockProvider};
+mod disk;
+mod first_start;
+mod storm;
 
-use crate::black_box::{Caller, Stage, bound, chat, cost};
+use self::storm::Storm;
+use crate::black_box::{ANY, Action, Gateway, Place, Plan};
 
-const CLIENTS: u64 = 200;
-/// `TOLLGATE_TEST_CRASHES` asks for more than an ordinary run has time for.
-const CRASHES: u64 = 8;
-
-/// What clients know, in nano-dollars.
-#[derive(Default)]
-struct ClientBooks {
-    /// Cost of answers that came whole.
-    answered: i64,
-    /// Bounds of requests of which no whole answer came.
-    unanswered: i64,
-}
-
-/// The same numbers in every run.
-struct Dice(u64);
-
-impl Dice {
-    /// SplitMix64.
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % sides
-    }
-}
-
-/// The upstream takes its usage from the request, so that both sides of the test know what an answer costs.
-fn usage_of(request: &Value) -> (u64, u64) {
-    let tokens = request["max_tokens"].as_u64().unwrap();
-    (20 + tokens % 50, tokens.div_ceil(2))
-}
-
-fn upstream() -> Behaviour {
-    Behaviour::respond(|request| {
-        let (input, output) = usage_of(&request.json());
-        let pieces = (0..8).map(|n| format!("piece {n} "));
-        Chat::default()
-            .pieces(pieces)
-            .usage(input, output)
-            .script(request)
-    })
-}
-
-/// One client that asks again and again until the gateway is gone.
-async fn ask_until_it_is_gone(caller: Caller, mut dice: Dice) -> ClientBooks {
-    let mut books = ClientBooks::default();
-    loop {
-        let is_stream = dice.roll(2) == 0;
-        let body = chat("small", 1 + dice.roll(300), is_stream);
-        let (input, output) = usage_of(&body);
-        let max_tokens = body["max_tokens"].as_u64().unwrap();
-        let is_whole = match caller.chat(&body).await {
-            Ok(answer) => {
-                assert_eq!(answer.status, 200, "{answer:?}");
-                !is_stream || answer.text.ends_with("data: [DONE]\n\n")
-            }
-            Err(_) => false,
-        };
-        if is_whole {
-            books.answered += cost(input, output);
-        } else {
-            books.unanswered += bound(body.to_string().len(), max_tokens);
-            return books;
-        }
-    }
-}
+/// Everything that the process keeps.
+const DATA: &str = "/data/";
+const FEW: u64 = 8;
+const MANY: u64 = 200;
+/// Calls on the disk that a storm has seen by then: a request takes two, folding it some.
+const CALLS: u64 = 150;
 
 #[expect(
     clippy::disallowed_methods,
     reason = "how long a test may run is for whoever starts it to say"
 )]
-fn crashes() -> u64 {
+fn times(crashes: u64) -> u64 {
     std::env::var("TOLLGATE_TEST_CRASHES")
         .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(CRASHES)
+        .and_then(|text| text.parse::<u64>().ok())
+        .map_or(crashes, |factor| factor * crashes)
 }
 
-fn billed(provider: &MockProvider) -> i64 {
-    provider
-        .exchanges()
-        .iter()
-        .map(|exchange| cost(exchange.billed.input, exchange.billed.output))
-        .sum()
+/// A death at a call on the disk: before it, after it, or in its middle.
+fn death(storm: &mut Storm, calls: u64) -> Plan {
+    let action = match storm.dice.roll(4) {
+        0 => Action::KillBefore,
+        1 => Action::KillAfter,
+        _ => Action::TornWrite(u32::try_from(storm.dice.roll(1_000)).unwrap()),
+    };
+    Plan::once(DATA, ANY, action).after(storm.dice.roll(calls))
 }
 
 #[tokio::test]
-async fn counters_after_a_crash_cover_every_answer_and_no_more_than_the_bounds() {
-    let Stage {
-        mut gateway,
-        provider,
-        mut caller,
-    } = Stage::new(1_000_000.0, "bound").await;
-    provider.always(upstream());
-    let mut books = ClientBooks::default();
-    let mut dice = Dice(7);
-    for crash in 0..crashes() {
-        let mut clients = JoinSet::new();
-        for client in 0..CLIENTS {
-            let dice = Dice(crash * CLIENTS + client);
-            clients.spawn(ask_until_it_is_gone(caller.clone(), dice));
-        }
-        // The instant: when the upstream has heard of so many further requests.
-        let further = 1 + usize::try_from(dice.roll(4 * CLIENTS)).unwrap();
-        provider
-            .wait_for(provider.exchanges().len() + further)
-            .await;
-        gateway = gateway.killed_and_restarted().await;
-        while let Some(client) = clients.join_next().await {
-            let client = client.unwrap();
-            books.answered += client.answered;
-            books.unanswered += client.unanswered;
-        }
-        caller = caller.at(&gateway);
-        let spent = caller.spent().await;
-        let ClientBooks {
-            answered,
-            unanswered,
-        } = books;
-        assert!(
-            answered <= spent && spent <= answered + unanswered,
-            "crash {crash} after {further}: {answered} ≤ {spent} ≤ {answered} + {unanswered}"
-        );
-        let billed = billed(&provider);
-        assert!(billed <= spent, "crash {crash}: billed {billed} ≤ {spent}");
-        assert_eq!(caller.reserved().await, 0, "no hold outlives the process");
+async fn killed_from_outside_while_two_hundred_clients_ask() {
+    let (mut storm, mut gateway) = Storm::begin(Place::new(), 1).await;
+    for _ in 0..times(10) {
+        let clients = storm.clients(MANY);
+        let further = 1 + storm.dice.roll(2 * MANY);
+        let place = storm.kill_after_requests(gateway, further).await;
+        storm.collect(clients).await;
+        gateway = storm.restart(place).await;
     }
-    assert!(
-        books.answered > 0 && books.unanswered > 0,
-        "nothing was tested"
-    );
-    // Reading the journal again changes nothing, however the process ended.
-    let spent = caller.spent().await;
-    gateway = gateway.killed_and_restarted().await;
-    assert_eq!(caller.clone().at(&gateway).spent().await, spent);
-    gateway = gateway.stopped_and_restarted().await;
-    assert_eq!(caller.clone().at(&gateway).spent().await, spent);
+    storm.finish(gateway).await;
+}
+
+#[tokio::test]
+async fn killed_from_outside_while_a_few_clients_ask() {
+    let (mut storm, mut gateway) = Storm::begin(Place::new(), 2).await;
+    for _ in 0..times(40) {
+        let clients = storm.clients(FEW);
+        let further = 1 + storm.dice.roll(8 * FEW);
+        let place = storm.kill_after_requests(gateway, further).await;
+        storm.collect(clients).await;
+        gateway = storm.restart(place).await;
+    }
+    storm.finish(gateway).await;
+}
+
+/// The database is killed in the middle of its own writes, too: in the fold, and in its log.
+#[tokio::test]
+async fn killed_at_a_call_on_the_disk() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 3).await;
+    for _ in 0..times(60) {
+        let plan = death(&mut storm, CALLS);
+        gateway.faults().strike(plan);
+        let clients = storm.clients(FEW);
+        let place = gateway.dead().await;
+        storm.collect(clients).await;
+        place.heal();
+        gateway = storm.restart(place).await;
+    }
+    storm.finish(gateway).await;
+}
+
+#[tokio::test]
+async fn killed_again_while_it_recovers() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 4).await;
+    let mut deaths_while_recovering = 0;
+    for _ in 0..times(25) {
+        let clients = storm.clients(FEW);
+        let further = 1 + storm.dice.roll(4 * FEW);
+        let mut place = storm.kill_after_requests(gateway, further).await;
+        storm.collect(clients).await;
+        for _ in 0..2 {
+            let plan = death(&mut storm, 30);
+            place.faults.as_ref().unwrap().strike(plan);
+            place = match Gateway::try_spawn(place.clone()).await {
+                Ok(gateway) => gateway.killed().await,
+                Err((status, output)) => {
+                    assert!(status.code().is_none(), "{status}: {output}");
+                    deaths_while_recovering += 1;
+                    place
+                }
+            };
+            place.heal();
+        }
+        gateway = storm.restart(place).await;
+    }
+    assert!(deaths_while_recovering > 20, "{deaths_while_recovering}");
+    storm.finish(gateway).await;
+}
+
+#[tokio::test]
+async fn killed_while_it_stops() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 5).await;
+    let mut deaths_while_stopping = 0;
+    for _ in 0..times(30) {
+        let clients = storm.clients(FEW);
+        let heard = storm.provider.exchange_count() + usize::try_from(FEW).unwrap();
+        storm.provider.wait_for_count(heard).await;
+        let plan = death(&mut storm, 40);
+        gateway.terminate();
+        gateway.faults().strike(plan);
+        let place = gateway.place.clone();
+        let status = gateway.wait().await;
+        assert!(
+            status.code().is_none_or(|code| code == 0),
+            "{}",
+            gateway.output()
+        );
+        deaths_while_stopping += u64::from(status.code().is_none());
+        storm.collect(clients).await;
+        place.heal();
+        gateway = storm.restart(place).await;
+    }
+    assert!(deaths_while_stopping > 10, "{deaths_while_stopping}");
+    storm.finish(gateway).await;
+}
+
+#[tokio::test]
+async fn killed_while_it_keeps_its_state_in_postgres() {
+    let place = Place::with_faults().on_postgres();
+    let (mut storm, mut gateway) = Storm::begin(place, 6).await;
+    for round in 0..times(35) {
+        let clients;
+        let place = if round % 2 == 0 {
+            clients = storm.clients(FEW);
+            let further = 1 + storm.dice.roll(8 * FEW);
+            storm.kill_after_requests(gateway, further).await
+        } else {
+            let plan = death(&mut storm, CALLS);
+            gateway.faults().strike(plan);
+            clients = storm.clients(FEW);
+            gateway.dead().await
+        };
+        storm.collect(clients).await;
+        place.heal();
+        gateway = storm.restart(place).await;
+    }
+    storm.finish(gateway).await;
 }

@@ -50,6 +50,25 @@ impl Books {
         self.exchanges.lock().clone()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.exchanges.lock().len()
+    }
+
+    pub(super) fn billed(&self) -> TokenUsage {
+        let mut sum = TokenUsage::default();
+        for exchange in self.exchanges.lock().iter() {
+            add(&mut sum, &exchange.billed);
+        }
+        sum
+    }
+
+    pub(super) async fn wait_for_count(&self, count: usize) {
+        let mut changes = self.changed.subscribe();
+        while self.count() < count {
+            changes.changed().await.expect("the books outlive the wait");
+        }
+    }
+
     /// Notes a request and returns its number.
     pub(super) fn begin(&self, request: ProviderRequest) -> usize {
         let number = {

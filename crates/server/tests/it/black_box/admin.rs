@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::ADMIN_KEY;
+use super::{ADMIN_KEY, http_client, nanos};
 
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -14,7 +14,7 @@ pub(crate) struct Admin {
 impl Admin {
     pub(crate) fn new(url: &str) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: http_client(),
             url: url.to_owned(),
         }
     }
@@ -40,6 +40,22 @@ impl Admin {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// Everything in the request log: how many rows, and the nano-dollars in them.
+    pub(crate) async fn logged(&self) -> (u64, i64) {
+        let (mut rows, mut cost) = (0, 0);
+        loop {
+            let path = format!("/api/logs?limit=100&offset={rows}");
+            let page = self.get(&path).await;
+            let logs = page["logs"].as_array().unwrap();
+            rows += u64::try_from(logs.len()).unwrap();
+            cost += logs.iter().map(|log| nanos(&log["cost_usd"])).sum::<i64>();
+            if logs.is_empty() {
+                assert_eq!(page["total_count"].as_u64(), Some(rows));
+                return (rows, cost);
+            }
+        }
     }
 
     /// An OpenAI-compatible provider `mock` at `base_url`, with `network` on top of short timeouts and no retries.

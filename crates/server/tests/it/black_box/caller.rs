@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Admin, Gateway};
+use super::{Admin, Gateway, http_client};
 
 /// The models that are priced for every caller.
 const MODELS: [&str; 2] = ["small", "embed"];
@@ -52,17 +52,32 @@ impl Caller {
         reservation: &str,
         network: Value,
     ) -> Self {
-        let admin = gateway.admin();
-        admin.add_provider(upstream, &network).await;
-        for model in MODELS {
-            admin.set_price(model).await;
-        }
         let profile = json!({
-            "name": "black box",
-            "provider_configs": [{"provider_name": "mock", "all_models_allowed": true}],
             "budgets": [{"max_limit": max_limit, "reset_duration": "1d"}],
             "reservation": reservation,
         });
+        Self::with_profile(gateway, upstream, &network, &profile).await
+    }
+
+    /// With these fields of the profile.
+    pub(crate) async fn with_profile(
+        gateway: &Gateway,
+        upstream: &str,
+        network: &Value,
+        fields: &Value,
+    ) -> Self {
+        let admin = gateway.admin();
+        admin.add_provider(upstream, network).await;
+        for model in MODELS {
+            admin.set_price(model).await;
+        }
+        let mut profile = json!({
+            "name": "black box",
+            "provider_configs": [{"provider_name": "mock", "all_models_allowed": true}],
+        });
+        for (name, value) in fields.as_object().unwrap() {
+            profile[name] = value.clone();
+        }
         let profile = admin
             .post("/api/governance/access-profiles", &profile)
             .await;
@@ -77,7 +92,7 @@ impl Caller {
             .await;
         let key = assigned["virtual_key"]["value"].as_str().unwrap();
         Self {
-            http: reqwest::Client::new(),
+            http: http_client(),
             url: gateway.url.clone(),
             user_id,
             key: key.to_owned(),
@@ -88,6 +103,7 @@ impl Caller {
     #[must_use]
     pub(crate) fn at(mut self, gateway: &Gateway) -> Self {
         self.url.clone_from(&gateway.url);
+        self.http = http_client();
         self
     }
 
@@ -121,6 +137,13 @@ impl Caller {
         let path = format!("/api/governance/users/{}/access-profiles", self.user_id);
         let copies = Admin::new(&self.url).get(&path).await;
         copies["access_profiles"][0]["budgets"][0].clone()
+    }
+
+    /// What the caller sees of its own limits.
+    pub(crate) async fn quota(&self) -> Value {
+        let url = format!("{}/api/governance/virtual-keys/quota", self.url);
+        let request = self.http.get(url).bearer_auth(&self.key);
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     /// Nano-dollars settled on the caller's budget.
@@ -157,7 +180,7 @@ async fn whole(answer: reqwest::Response) -> reqwest::Result<Answer> {
     clippy::cast_possible_truncation,
     reason = "amounts of tests are small"
 )]
-fn nanos(dollars: &Value) -> i64 {
+pub(crate) fn nanos(dollars: &Value) -> i64 {
     let dollars = dollars
         .as_f64()
         .unwrap_or_else(|| panic!("no amount: {dollars}"));

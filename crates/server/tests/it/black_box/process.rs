@@ -1,5 +1,6 @@
 //! The gateway as a process.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -9,24 +10,88 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tollgate_testkit::test_db::TestDb;
 
-use super::Admin;
+use super::{Admin, Faults, http_client};
 
 /// The management key that every gateway of the tests is started with.
 pub(crate) const ADMIN_KEY: &str = "tgm-black-box-0123456789abcdef0123456789abcdef";
 
+/// What outlives the process: its data, its database, and the disk under both.
+pub(crate) struct Place {
+    directory: TempDir,
+    /// Without one, SQLite in the data directory.
+    database: Option<TestDb>,
+    pub(crate) faults: Option<Faults>,
+}
+
+impl Place {
+    /// A fresh data directory on a disk that works.
+    pub(crate) fn new() -> Self {
+        Self::at(TempDir::new().unwrap())
+    }
+
+    /// The `data` in this directory, and what is there already.
+    pub(crate) fn at(directory: TempDir) -> Self {
+        Self {
+            directory,
+            database: None,
+            faults: None,
+        }
+    }
+
+    /// On a disk that fails when the test says so.
+    pub(crate) fn with_faults() -> Self {
+        Self {
+            faults: Some(Faults::new()),
+            ..Self::new()
+        }
+    }
+
+    /// With a database on the shared PostgreSQL server.
+    #[must_use]
+    pub(crate) fn on_postgres(self) -> Self {
+        Self {
+            database: Some(TestDb::postgres()),
+            ..self
+        }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// From now on the disk works.
+    pub(crate) fn heal(&self) {
+        if let Some(faults) = &self.faults {
+            faults.heal();
+        }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = serve_command(&self.data_dir());
+        if let Some(database) = &self.database {
+            command.env("TOLLGATE_DATABASE_URL", database.url());
+        }
+        if let Some(faults) = &self.faults {
+            command.envs(faults.variables());
+        }
+        command
+    }
+}
+
 /// One `tollgate serve`; it is killed when this is dropped.
 pub(crate) struct Gateway {
     pub(crate) url: String,
-    directory: Arc<TempDir>,
+    pub(crate) place: Arc<Place>,
     child: Child,
     output: watch::Receiver<String>,
-    _readers: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 /// Starts a gateway with a fresh data directory.
 pub(crate) async fn start() -> Gateway {
-    Gateway::spawn(Arc::new(TempDir::new().unwrap())).await
+    Gateway::spawn(Arc::new(Place::new())).await
 }
 
 /// `tollgate serve` on a port that the system chooses.
@@ -45,11 +110,17 @@ pub(crate) fn serve_command(data_dir: &Path) -> Command {
 }
 
 impl Gateway {
-    /// Starts one on the `data` in this directory.
-    pub(crate) async fn spawn(directory: Arc<TempDir>) -> Self {
-        let mut child = serve_command(&directory.path().join("data"))
-            .spawn()
-            .unwrap();
+    /// Starts one here, and waits until it is ready.
+    pub(crate) async fn spawn(place: Arc<Place>) -> Self {
+        match Self::try_spawn(place).await {
+            Ok(gateway) => gateway,
+            Err((status, output)) => panic!("it ended with {status}:\n{output}"),
+        }
+    }
+
+    /// The same for one that may die before it is ready; yields how it ended and what it said then.
+    pub(crate) async fn try_spawn(place: Arc<Place>) -> Result<Self, (ExitStatus, String)> {
+        let mut child = place.command().spawn().unwrap();
         let (sender, output) = watch::channel(String::new());
         let sender = Arc::new(sender);
         let mut readers = JoinSet::new();
@@ -57,39 +128,31 @@ impl Gateway {
         readers.spawn(read(child.stderr.take().unwrap(), sender));
         let mut gateway = Self {
             url: String::new(),
-            directory,
+            place,
             child,
             output,
-            _readers: readers,
+            readers,
         };
-        gateway.wait_until_ready().await;
-        gateway
+        if gateway.becomes_ready().await {
+            Ok(gateway)
+        } else {
+            let status = gateway.wait().await;
+            // The readers come to their end with the process.
+            while gateway.readers.join_next().await.is_some() {}
+            Err((status, gateway.output()))
+        }
     }
 
-    async fn wait_until_ready(&mut self) {
-        let address = loop {
-            if let Some(address) = listening(&self.output.borrow_and_update()) {
-                break address;
-            }
-            tokio::select! {
-                changed = self.output.changed() => {
-                    assert!(changed.is_ok(), "it ended:\n{}", *self.output.borrow());
-                }
-                status = self.child.wait() => {
-                    panic!("it ended with {status:?}:\n{}", *self.output.borrow());
-                }
-            }
-        };
-        self.url = format!("http://{address}");
-        let ready = format!("{}/health/ready", self.url);
-        while !reqwest::get(&ready)
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
-        {
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "it ended:\n{}", *self.output.borrow());
-            tokio::task::yield_now().await;
+    /// `false` when it ended before.
+    async fn becomes_ready(&mut self) -> bool {
+        // The address is said at the beginning, the other at the end of the start.
+        let is_ready =
+            |output: &String| output.contains(": ready\n") && listening(output).is_some();
+        let is_ready = self.output.wait_for(is_ready).await.is_ok();
+        if let Some(address) = listening(&self.output.borrow()) {
+            self.url = format!("http://{address}");
         }
+        is_ready
     }
 
     /// Everything it printed and logged so far.
@@ -106,7 +169,27 @@ impl Gateway {
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.place.data_dir()
+    }
+
+    /// The disk under it, of a place [`Place::with_faults`].
+    pub(crate) fn faults(&self) -> &Faults {
+        self.place.faults.as_ref().expect("a disk that can fail")
+    }
+
+    /// The status of its readiness.
+    pub(crate) async fn readiness(&self) -> u16 {
+        let ready = http_client().get(format!("{}/health/ready", self.url));
+        ready.send().await.unwrap().status().as_u16()
+    }
+
+    /// A number of its metrics, by name and labels.
+    pub(crate) async fn metric(&self, name: &str) -> i64 {
+        let page = http_client().get(format!("{}/metrics", self.url));
+        let page = page.send().await.unwrap().text().await.unwrap();
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.unwrap_or_else(|| panic!("no `{name}` in\n{page}"));
+        number.trim().parse().unwrap()
     }
 
     /// The management API.
@@ -115,9 +198,21 @@ impl Gateway {
     }
 
     /// `kill -9`, then a start on the same data directory.
-    pub(crate) async fn killed_and_restarted(mut self) -> Self {
+    pub(crate) async fn killed_and_restarted(self) -> Self {
+        Self::spawn(self.killed().await).await
+    }
+
+    /// `kill -9`. Yields what outlives it.
+    pub(crate) async fn killed(mut self) -> Arc<Place> {
         self.child.kill().await.unwrap();
-        Self::spawn(self.directory.clone()).await
+        self.place.clone()
+    }
+
+    /// Waits until a fault has killed it.
+    pub(crate) async fn dead(mut self) -> Arc<Place> {
+        let status = self.wait().await;
+        assert_eq!(status.signal(), Some(9), "{status}: {}", self.output());
+        self.place.clone()
     }
 
     /// Ends it by SIGTERM, then as [`Self::restarted`].
@@ -131,13 +226,13 @@ impl Gateway {
         self.terminate();
         assert!(self.wait().await.success(), "{}", self.output());
         act(&self.data_dir()).await;
-        Self::spawn(self.directory.clone()).await
+        Self::spawn(self.place.clone()).await
     }
 
     /// Waits for its end, which must be a success, then starts it on the same data directory.
     pub(crate) async fn restarted(mut self) -> Self {
         assert!(self.wait().await.success(), "{}", self.output());
-        Self::spawn(self.directory.clone()).await
+        Self::spawn(self.place.clone()).await
     }
 
     /// Sends SIGTERM.
@@ -148,7 +243,7 @@ impl Gateway {
     }
 
     /// Waits for its end.
-    async fn wait(&mut self) -> ExitStatus {
+    pub(crate) async fn wait(&mut self) -> ExitStatus {
         self.child.wait().await.unwrap()
     }
 }

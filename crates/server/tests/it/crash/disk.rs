@@ -1,0 +1,156 @@
+//! A disk that fails under the load: refused requests, readiness that says so, and nothing lost.
+
+use super::storm::{ClientBooks, Dice, Storm, ask};
+use crate::black_box::{Action, Errno, Gateway, Place, Plan, SYNC, WRITE, chat};
+
+const JOURNAL: &str = "/data/journal/";
+
+/// Asks `count` times, one after the other.
+async fn ask_times(storm: &mut Storm, count: u64) -> ClientBooks {
+    let mut books = ClientBooks::default();
+    let mut dice = Dice(storm.dice.roll(u64::MAX));
+    for _ in 0..count {
+        assert!(ask(&storm.caller, &mut dice, &mut books).await);
+    }
+    books
+}
+
+fn add(storm: &mut Storm, books: ClientBooks) {
+    storm.books.answered += books.answered;
+    storm.books.unanswered += books.unanswered;
+}
+
+async fn wait_until_ready(gateway: &Gateway) {
+    while gateway.readiness().await != 200 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Kills it, and holds its counters against what everybody knows.
+async fn crash(storm: &mut Storm, gateway: Gateway) -> Gateway {
+    let clients = storm.clients(2);
+    let place = storm.kill_after_requests(gateway, 4).await;
+    storm.collect(clients).await;
+    storm.restart(place).await
+}
+
+#[tokio::test]
+async fn writes_that_stop_short_or_fail_refuse_one_request_each() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 11).await;
+    for round in 0..12 {
+        let action = match round % 4 {
+            0 => Action::Fail(Errno::Io),
+            1 => Action::Fail(Errno::NoSpace),
+            2 => Action::ShortWrite(0),
+            _ => Action::ShortWrite(u32::try_from(1 + storm.dice.roll(998)).unwrap()),
+        };
+        let faults = gateway.faults();
+        let before = faults.injected();
+        let after = storm.dice.roll(8);
+        faults.strike(Plan::once(JOURNAL, WRITE, action).after(after));
+        let books = ask_times(&mut storm, 10).await;
+        assert_eq!(
+            gateway.faults().injected(),
+            before + 1,
+            "{action:?} had no effect"
+        );
+        // A hold that is not written is refused; an end, or the word that something is on disk, is written later.
+        assert!(books.refused <= 1, "{action:?}: {books:?}");
+        wait_until_ready(&gateway).await;
+        add(&mut storm, books);
+        if round % 4 == 3 {
+            gateway = crash(&mut storm, gateway).await;
+        }
+    }
+    storm.finish(gateway).await;
+}
+
+#[tokio::test]
+async fn disk_that_takes_nothing_refuses_everything_until_it_is_healed() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 12).await;
+    for error in [Errno::Io, Errno::NoSpace] {
+        let books = ask_times(&mut storm, 3).await;
+        add(&mut storm, books);
+        let spent = storm.caller.spent().await;
+        let heard = storm.provider.exchange_count();
+        let faults = gateway.faults();
+        faults.strike(Plan::always(JOURNAL, WRITE, Action::Fail(error)));
+        let books = ask_times(&mut storm, 5).await;
+        assert_eq!((books.refused, books.answered), (5, 0), "{error:?}");
+        assert_eq!(storm.provider.exchange_count(), heard, "nothing was sent");
+        assert_eq!(storm.caller.spent().await, spent, "nor charged");
+        assert_eq!(storm.caller.reserved().await, 0, "nor held");
+        assert_eq!(gateway.readiness().await, 503);
+        gateway.faults().heal();
+        // Without a request: nobody is sent to a server that is not ready.
+        wait_until_ready(&gateway).await;
+        let books = ask_times(&mut storm, 3).await;
+        assert_eq!(books.refused, 0, "{error:?}");
+        assert_eq!(gateway.readiness().await, 200);
+        add(&mut storm, books);
+        gateway = crash(&mut storm, gateway).await;
+    }
+    storm.finish(gateway).await;
+}
+
+/// The end of a request that the disk does not take: readiness goes down, its client does not see the end, and when the
+/// disk is healed it is written after all.
+#[tokio::test]
+async fn an_end_that_the_disk_does_not_take_is_written_once_it_is_healed() {
+    let (mut storm, gateway) = Storm::begin(Place::with_faults(), 13).await;
+    let gate = tollgate_testkit::provider::Gate::new();
+    let answer = tollgate_testkit::provider::Chat::default().gated(&gate);
+    storm.provider.next(answer);
+    let caller = storm.caller.clone();
+    let mut client = tokio::task::JoinSet::new();
+    client.spawn(async move { caller.chat(&chat("small", 50, true)).await });
+    storm.provider.wait_for(1).await;
+    let faults = gateway.faults();
+    faults.strike(Plan::always(JOURNAL, WRITE, Action::Fail(Errno::NoSpace)));
+    gate.open();
+    let answer = client.join_next().await.unwrap().unwrap();
+    let is_whole = answer.is_ok_and(|answer| answer.text.contains("[DONE]"));
+    assert!(!is_whole, "its end is not written");
+    assert_eq!(gateway.readiness().await, 503);
+    let refused = ask_times(&mut storm, 2).await;
+    assert_eq!(refused.refused, 2);
+    faults.heal();
+    wait_until_ready(&gateway).await;
+    let whole = crate::black_box::cost(10, 3);
+    assert_eq!(storm.caller.spent_when_idle().await, whole);
+    storm.books.unanswered += crate::black_box::bound(200, 50);
+    let books = ask_times(&mut storm, 3).await;
+    add(&mut storm, books);
+    let gateway = crash(&mut storm, gateway).await;
+    storm.finish(gateway).await;
+}
+
+/// What a failed sync may have lost cannot be known, so nothing is admitted until a start has read the disk.
+#[tokio::test]
+async fn sync_that_fails_refuses_everything_until_a_restart() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 14).await;
+    for _ in 0..3 {
+        let after = storm.dice.roll(3);
+        let plan = Plan::once(JOURNAL, SYNC, Action::Fail(Errno::Io)).after(after);
+        gateway.faults().strike(plan);
+        let mut books = ClientBooks::default();
+        let mut dice = Dice(storm.dice.roll(u64::MAX));
+        while books.refused == 0 {
+            assert!(ask(&storm.caller, &mut dice, &mut books).await);
+        }
+        assert_eq!(gateway.readiness().await, 503);
+        gateway.faults().heal();
+        books.refused = 0;
+        for _ in 0..3 {
+            ask(&storm.caller, &mut dice, &mut books).await;
+        }
+        assert_eq!(books.refused, 3, "a healed disk brings nothing back");
+        add(&mut storm, books);
+        let place = gateway.killed().await;
+        gateway = storm.restart(place).await;
+        let books = ask_times(&mut storm, 3).await;
+        assert_eq!(books.refused, 0);
+        add(&mut storm, books);
+    }
+    storm.finish(gateway).await;
+}
