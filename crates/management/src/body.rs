@@ -5,6 +5,7 @@
 //! reading goes on. A type says in one place ([`FromJson`]) how it is read and how it is described, so that the API
 //! description cannot drift from what is accepted.
 
+mod lists;
 pub(crate) mod object;
 mod patch;
 mod text;
@@ -13,12 +14,13 @@ mod types;
 use serde_json::value::RawValue;
 use utoipa::openapi::{RefOr, Schema};
 
+pub(crate) use lists::AtLeastOne;
 pub(crate) use object::Object;
 pub(crate) use patch::Patch;
-pub(crate) use text::{Description, Email, Name, Tag};
-pub(crate) use types::{RotationInterval, Secret, Weight};
+pub(crate) use text::{Certificates, Description, Email, ModelEntry, Name, NotBlank, Tag};
+pub(crate) use types::{RotationInterval, Secret, Weight, Within};
 
-use crate::problem::{FieldProblem, Problem};
+use crate::problem::{FieldProblem, INCONSISTENT, Problem, UNKNOWN_REFERENCE};
 
 /// Schemas that others refer to by name.
 pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -63,6 +65,16 @@ impl Problems {
     /// A value of the right type that is not allowed.
     pub(crate) fn invalid(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.push(pointer, "invalid_value", message);
+    }
+
+    /// A value that is fine by itself, and not beside others of the body or what is stored.
+    pub(crate) fn inconsistent(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.push(pointer, INCONSISTENT, message);
+    }
+
+    /// A well-formed id or name that nothing has.
+    pub(crate) fn unknown(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.push(pointer, UNKNOWN_REFERENCE, message);
     }
 
     /// Nothing wrong, or all of it.

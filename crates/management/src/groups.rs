@@ -52,7 +52,9 @@ fn explain(error: StorageError, group: &StoredGroup) -> Problem {
         .at("/name");
     }
     match error {
-        StorageError::Reference => Problem::invalid("", "no such customer or business unit exists"),
+        StorageError::Reference => {
+            Problem::unknown_reference("", "no such customer or business unit exists")
+        }
         other => other.into(),
     }
 }

@@ -32,7 +32,7 @@ pub(crate) async fn read_grants(tx: &mut Tx, configs: &[McpConfigInput]) -> Answ
     for (index, config) in configs.iter().enumerate() {
         let name = &config.mcp_client_name;
         let Some(client) = find_by_name(tx, name).await? else {
-            problems.invalid(
+            problems.unknown(
                 format!("/mcp_configs/{index}/mcp_client_name"),
                 format!("no MCP client `{name}` exists"),
             );

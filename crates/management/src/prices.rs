@@ -7,13 +7,14 @@ mod put;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tollgate_domain::catalog::{ModelInfo, Prices};
-use tollgate_domain::money::parse_scaled;
+use tollgate_domain::money::{ParseUsdError, parse_scaled};
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::body::{FromJson, Node, Problems};
+use crate::problem::TOO_PRECISE;
 use crate::state::ManagementState;
 
 /// The operations on prices.
@@ -100,7 +101,7 @@ fn decimal(units: u64, scale: u32) -> Box<RawValue> {
 }
 
 macro_rules! prices {
-    ($($(#[doc = $doc:literal])* $name:ident, $scale:ident, $finest:literal;)+) => {$(
+    ($($(#[doc = $doc:literal])* $name:ident, $scale:ident, $finest:literal, $most:literal;)+) => {$(
         $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         struct $name(u64);
@@ -111,19 +112,25 @@ macro_rules! prices {
                     node.wrong_type(problems, "a price in US dollars");
                     return None;
                 }
-                let picos = parse_scaled(node.raw.get(), $scale).ok().and_then(|picos| u64::try_from(picos).ok());
+                let picos = parse_scaled(node.raw.get(), $scale);
+                let code = match picos {
+                    Err(ParseUsdError::TooFine) => TOO_PRECISE,
+                    _ => "invalid_value",
+                };
+                let picos = picos.ok().and_then(|picos| u64::try_from(picos).ok());
                 let fits = picos.filter(|picos| *picos <= u64::from(u32::MAX) * 1_000_000);
                 if fits.is_none() {
-                    problems.invalid(
+                    problems.push(
                         node.pointer.as_str(),
-                        concat!("a price is at least 0, at most 4294 dollars a token or request, and no finer than ", $finest),
+                        code,
+                        concat!("a price is at least 0, at most ", $most, ", and no finer than ", $finest),
                     );
                 }
                 fits.map(Self)
             }
 
             fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some(4_000.0)).into()
+                ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0.0)).maximum(Some($most)).into()
             }
         }
     )+};
@@ -131,9 +138,9 @@ macro_rules! prices {
 
 prices! {
     /// US dollars for a million tokens, in pico-dollars a token.
-    PerMillion, PER_MILLION_SCALE, "0.000001";
+    PerMillion, PER_MILLION_SCALE, "0.000001", 4_294_967_295.0;
     /// US dollars for a request, in pico-dollars.
-    PerRequest, PER_REQUEST_SCALE, "0.000000000001";
+    PerRequest, PER_REQUEST_SCALE, "0.000000000001", 4_294.967_295;
 }
 
 #[cfg(test)]

@@ -7,6 +7,15 @@ use tollgate_domain::live::AdjustError;
 use tollgate_storage::StorageError;
 use utoipa::ToSchema;
 
+/// The code of values that do not fit together.
+pub(crate) const INCONSISTENT: &str = "inconsistent";
+/// The code of ids and names that nothing has.
+pub(crate) const UNKNOWN_REFERENCE: &str = "unknown_reference";
+/// The code of addresses that Tollgate does not connect to.
+pub(crate) const UNUSABLE_ADDRESS: &str = "unusable_address";
+/// The code of amounts that are finer than what is kept.
+pub(crate) const TOO_PRECISE: &str = "too_precise";
+
 /// What is wrong with one place of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldProblem {
@@ -55,6 +64,22 @@ impl Problem {
         }
     }
 
+    /// 400: a well-formed id or name that nothing has, at a JSON pointer.
+    pub(crate) fn unknown_reference(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: UNKNOWN_REFERENCE,
+            ..Self::invalid(param, message)
+        }
+    }
+
+    /// 400: values that do not fit together, at a JSON pointer.
+    pub(crate) fn inconsistent(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: INCONSISTENT,
+            ..Self::invalid(param, message)
+        }
+    }
+
     /// 400: everything that is wrong with a body. The first problem speaks for all.
     pub(crate) fn invalid_body(errors: Vec<FieldProblem>) -> Self {
         let first = errors.first().cloned();
@@ -67,6 +92,10 @@ impl Problem {
             Some("wrong_type") => "wrong_type",
             Some("too_many") => "too_many",
             Some("malformed_json") => "malformed_json",
+            Some(INCONSISTENT) => INCONSISTENT,
+            Some(UNKNOWN_REFERENCE) => UNKNOWN_REFERENCE,
+            Some(TOO_PRECISE) => TOO_PRECISE,
+            Some(UNUSABLE_ADDRESS) => UNUSABLE_ADDRESS,
             _ => "invalid_value",
         };
         Self {

@@ -4,21 +4,17 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 use tollgate_domain::IdSource;
-use tollgate_domain::access::ModelList;
 use tollgate_domain::access::profile::{ModelBudget, ProviderConfig};
 use tollgate_domain::ids::{ProviderConfigId, ProviderKeyId};
 use tollgate_domain::limits::LimitSet;
 use tollgate_domain::provider::ProviderName;
 use utoipa::ToSchema;
 
-use crate::body::{Problems, Weight, body};
+use crate::body::{ModelEntry, Problems, Weight, body};
 use crate::limits::{
     BudgetInput, BudgetView, Override, RateLimitInput, RateLimitView, Readings, check_budgets,
     check_rate_limit, merge_budgets, merge_rate_limit,
 };
-
-/// Longest entry of a model list, in characters.
-const MAX_MODEL: usize = 512;
 
 body! {
     /// What a profile grants and limits at one provider. A provider appears once.
@@ -28,9 +24,9 @@ body! {
         /// Every model, whatever `allowed_models` says.
         all_models_allowed: optional bool,
         /// Empty denies all, `*` alone allows all, `regex:…` matches whole names without case.
-        allowed_models: optional Vec<String>,
+        allowed_models: optional Vec<ModelEntry>,
         /// Taken away from what the two above grant.
-        blacklisted_models: optional Vec<String>,
+        blacklisted_models: optional Vec<ModelEntry>,
         /// The provider's keys to use; left out = all of them.
         key_ids: optional Vec<ProviderKeyId>,
         /// Orders providers that offer the same model under its bare name; larger first.
@@ -48,7 +44,7 @@ body! {
     /// Limits on one model, or on those that a pattern matches.
     struct ModelBudgetInput {
         /// An entry as in `allowed_models`.
-        model: required String,
+        model: required ModelEntry,
         /// Budgets on it.
         budgets: required Vec<BudgetInput>,
         /// Rate limit on it.
@@ -106,23 +102,20 @@ pub(crate) fn check_provider_configs(
     for (index, config) in configs.iter().enumerate() {
         let here = format!("{pointer}/{index}");
         if !seen.insert(&config.provider_name) {
-            problems.invalid(
+            problems.inconsistent(
                 format!("{here}/{name_field}"),
                 format!("the provider `{}` appears twice", config.provider_name),
             );
         }
         let allowed = config.allowed_models.as_deref().unwrap_or_default();
-        check_models(allowed, &format!("{here}/allowed_models"), problems);
         if allowed.len() > 1
-            && let Some(at) = allowed.iter().position(|entry| entry == "*")
+            && let Some(at) = allowed.iter().position(|entry| &**entry == "*")
         {
-            problems.invalid(
+            problems.inconsistent(
                 format!("{here}/allowed_models/{at}"),
                 "`*` stands for every model; leave the other entries out",
             );
         }
-        let blacklisted = config.blacklisted_models.as_deref().unwrap_or_default();
-        check_models(blacklisted, &format!("{here}/blacklisted_models"), problems);
         check_limits(
             config.budgets.as_deref(),
             config.rate_limit.as_ref(),
@@ -132,7 +125,6 @@ pub(crate) fn check_provider_configs(
         let model_budgets = config.model_budgets.as_deref().unwrap_or_default();
         for (index, line) in model_budgets.iter().enumerate() {
             let here = format!("{here}/model_budgets/{index}");
-            check_model(&line.model, &format!("{here}/model"), problems);
             check_limits(
                 Some(&line.budgets),
                 line.rate_limit.as_ref(),
@@ -159,23 +151,9 @@ fn check_limits(
     }
 }
 
-/// Checks every entry of a model list.
-pub(crate) fn check_models(entries: &[String], pointer: &str, problems: &mut Problems) {
-    for (index, entry) in entries.iter().enumerate() {
-        check_model(entry, &format!("{pointer}/{index}"), problems);
-    }
-}
-
-fn check_model(entry: &str, pointer: &str, problems: &mut Problems) {
-    let length = entry.chars().count();
-    if entry.trim().is_empty() || length > MAX_MODEL {
-        problems.invalid(
-            pointer,
-            format!("a model must have 1 to {MAX_MODEL} characters"),
-        );
-    } else if let Err(error) = ModelList::compile(&[entry]) {
-        problems.invalid(pointer, error.to_string());
-    }
+/// Entries of a model list as they are stored.
+pub(crate) fn model_names(entries: Vec<ModelEntry>) -> Vec<String> {
+    entries.into_iter().map(String::from).collect()
 }
 
 /// The new list in the place of the old one. A provider that stays keeps its id, and its lines theirs; a new one has the
@@ -207,8 +185,8 @@ fn merge_one(
         id,
         provider_name: new.provider_name.clone(),
         all_models_allowed: new.all_models_allowed.unwrap_or(false),
-        allowed_models: new.allowed_models.clone().unwrap_or_default(),
-        blacklisted_models: new.blacklisted_models.clone().unwrap_or_default(),
+        allowed_models: model_names(new.allowed_models.clone().unwrap_or_default()),
+        blacklisted_models: model_names(new.blacklisted_models.clone().unwrap_or_default()),
         key_ids: new.key_ids.clone(),
         weight: new.weight.map(|weight| weight.0),
         limits: merge_limits(
@@ -222,14 +200,16 @@ fn merge_one(
             .map(|line| ModelBudget {
                 limits: merge_limits(
                     old.and_then(|old| {
-                        old.model_budgets.iter().find(|old| old.model == line.model)
+                        old.model_budgets
+                            .iter()
+                            .find(|old| *old.model == *line.model)
                     })
                     .map(|old| &old.limits),
                     Some(&line.budgets),
                     line.rate_limit.as_ref(),
                     ids,
                 ),
-                model: line.model.clone(),
+                model: line.model.clone().into(),
             })
             .collect(),
     }

@@ -20,8 +20,6 @@ use utoipa_axum::routes;
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 
-pub(crate) use permissions::check_permissions;
-
 /// The operations on roles.
 pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
     OpenApiRouter::new()

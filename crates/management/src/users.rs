@@ -94,7 +94,7 @@ fn explain(error: StorageError, email: &str) -> Problem {
         .at("/email");
     }
     match error {
-        StorageError::Reference => Problem::invalid("/role_id", "no such role exists"),
+        StorageError::Reference => Problem::unknown_reference("/role_id", "no such role exists"),
         other => other.into(),
     }
 }

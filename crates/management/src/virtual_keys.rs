@@ -172,7 +172,9 @@ fn view(
 /// What the database refused, in terms of the request.
 fn explain(error: StorageError, name: &str) -> Problem {
     match error {
-        StorageError::Reference => Problem::invalid("", "no such team or customer exists"),
+        StorageError::Reference => {
+            Problem::unknown_reference("", "no such team or customer exists")
+        }
         other => key_name_taken(other, name),
     }
 }

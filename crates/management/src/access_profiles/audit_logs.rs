@@ -23,6 +23,7 @@ pub(crate) struct ListAuditLogs {
     /// `deactivate`, `assign`, `detach`, `override` or `restore`.
     action: Option<String>,
     /// Only about this user.
+    #[param(pattern = r"^user_[0-9a-f]{32}$")]
     user_id: Option<String>,
 }
 

@@ -9,7 +9,9 @@ use tollgate_domain::access::profile::{
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use tollgate_domain::time::Zone;
 
-use crate::body::{Description, Name, Patch, Problems, RotationInterval, Tag, body};
+use crate::body::{
+    Description, Name, NotBlank, Patch, Problems, RotationInterval, Tag, Within, body,
+};
 use crate::limits::{
     BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
 };
@@ -22,8 +24,9 @@ use crate::provider_configs::{
 const MAX_PROVIDER_CONFIGS: usize = 100;
 const MAX_BUDGETS: usize = 100;
 const MAX_TAGS: usize = 50;
-/// Alerts are at parts of a limit, in percent.
-const MAX_THRESHOLD: u32 = 100;
+
+/// A part of a limit.
+type Percent = Within<1, 100>;
 
 body! {
     /// A new access profile. Everything but the name may be left out.
@@ -65,7 +68,7 @@ body! {
         /// Records what the profile would have refused, and refuses nothing.
         shadow: optional bool,
         /// Percentages of a limit at which to alert.
-        alert_thresholds: optional Vec<u32>,
+        alert_thresholds: optional Vec<Percent>,
     }
 }
 
@@ -110,7 +113,7 @@ body! {
         /// Records what the profile would have refused, and refuses nothing.
         shadow: given bool,
         /// Percentages of a limit at which to alert.
-        alert_thresholds: given Vec<u32>,
+        alert_thresholds: given Vec<Percent>,
     }
 }
 
@@ -136,7 +139,7 @@ body! {
         /// The MCP client that has the tool.
         mcp_client_id: required McpClientId,
         /// The tool's name.
-        tool_name: required String,
+        tool_name: required NotBlank,
         /// `include` or `exclude`.
         action: required ToolAction,
     }
@@ -226,9 +229,10 @@ pub(crate) fn apply_update(
     problems.into_result()?;
     let old = &current.content;
     let mcp = &old.mcp;
-    let mut thresholds = body
-        .alert_thresholds
-        .unwrap_or_else(|| old.alert_thresholds.clone());
+    let mut thresholds = body.alert_thresholds.map_or_else(
+        || old.alert_thresholds.clone(),
+        |new| new.iter().map(|percent| percent.0).collect(),
+    );
     thresholds.sort_unstable();
     thresholds.dedup();
     let mut limits = old.limits.clone();
@@ -284,7 +288,7 @@ impl From<ToolOverrideInput> for ToolOverride {
     fn from(input: ToolOverrideInput) -> Self {
         Self {
             mcp_client_id: input.mcp_client_id,
-            tool_name: input.tool_name,
+            tool_name: input.tool_name.into(),
             action: input.action,
         }
     }
@@ -301,14 +305,6 @@ fn check(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Problems) 
     if let Patch::Value(limit) = &body.rate_limit {
         check_rate_limit(limit, "/rate_limit", problems);
     }
-    for (index, percent) in body.alert_thresholds.iter().flatten().enumerate() {
-        if *percent == 0 || *percent > MAX_THRESHOLD {
-            problems.invalid(
-                format!("/alert_thresholds/{index}"),
-                format!("a threshold lies between 1 and {MAX_THRESHOLD} percent"),
-            );
-        }
-    }
     check_mcp(body, known, problems);
 }
 
@@ -316,7 +312,7 @@ fn check_mcp(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Proble
     for (index, group) in body.mcp_tool_groups.iter().flatten().enumerate() {
         let id = group.tool_group_id;
         if !known.tool_groups.contains(&id) {
-            problems.invalid(
+            problems.unknown(
                 format!("/mcp_tool_groups/{index}/tool_group_id"),
                 format!("no tool group `{id}` exists"),
             );
@@ -324,7 +320,7 @@ fn check_mcp(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Proble
     }
     let mut check_client = |pointer: String, id: McpClientId| {
         if !known.clients.contains(&id) {
-            problems.invalid(pointer, format!("no MCP client `{id}` exists"));
+            problems.unknown(pointer, format!("no MCP client `{id}` exists"));
         }
     };
     for (index, server) in body.mcp_servers.iter().flatten().enumerate() {
@@ -338,14 +334,6 @@ fn check_mcp(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Proble
             format!("/mcp_tool_overrides/{index}/mcp_client_id"),
             tool.mcp_client_id,
         );
-    }
-    for (index, tool) in body.mcp_tool_overrides.iter().flatten().enumerate() {
-        if tool.tool_name.trim().is_empty() {
-            problems.invalid(
-                format!("/mcp_tool_overrides/{index}/tool_name"),
-                "a tool's name cannot be empty",
-            );
-        }
     }
 }
 

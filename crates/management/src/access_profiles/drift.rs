@@ -20,6 +20,7 @@ pub(crate) struct ListDrift {
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
     /// After the copy of this user: `next_after` of the answer before.
+    #[param(pattern = r"^user_[0-9a-f]{32}$")]
     after: Option<String>,
 }
 

@@ -16,7 +16,7 @@ use super::get_existing;
 use super::user_copies::meters;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{FromJson, Node, Problems, body};
+use crate::body::{AtLeastOne, FromJson, Node, Problems, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -29,7 +29,7 @@ body! {
     struct Propagate {
         /// At least one of `provider_configs`, `budgets`, `rate_limit`, `mcp_tool_groups`, `mcp_servers`,
         /// `mcp_tool_overrides`, `settings`. Calendar alignment and time zone travel with `budgets` and `rate_limit`.
-        fields: required Vec<Field>,
+        fields: required AtLeastOne<Field>,
         /// Says what would happen, and does nothing.
         dry_run: optional bool,
         /// Only these users. Left out or empty: every holder.
@@ -106,11 +106,6 @@ pub(crate) async fn propagate_access_profile(
     Path(id): Path<ProfileId>,
     Json(body): Json<Propagate>,
 ) -> Answer<Json<Propagated>> {
-    let mut problems = Problems::default();
-    if body.fields.is_empty() {
-        problems.invalid("/fields", "name at least one field");
-    }
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     let profile = get_existing(&mut tx, id).await?;
     let wanted = wanted_users(&mut tx, &body).await?;

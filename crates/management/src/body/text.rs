@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use tollgate_domain::access::ModelList;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
 use super::{FromJson, Node, Problems};
@@ -10,6 +11,10 @@ use super::{FromJson, Node, Problems};
 const MAX_NAME: usize = 255;
 /// Longest e-mail address that mail servers take.
 const MAX_EMAIL: usize = 254;
+/// Longest name of a model or of another thing that others named, in characters.
+const MAX_MODEL: usize = 512;
+/// Longest list of certificates, in characters.
+const MAX_CERTIFICATES: usize = 1 << 20;
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 10_000;
 
@@ -24,6 +29,12 @@ macro_rules! texts {
 
             fn deref(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl From<$name> for std::sync::Arc<str> {
+            fn from(text: $name) -> Self {
+                text.0.into()
             }
         }
 
@@ -71,6 +82,14 @@ texts! {
     Email(email, 3..=MAX_EMAIL, Some(
         r"^[\t-\r \x85]*[^\s@\x00-\x1f\x7f-\x9f]+@[^\s@\x00-\x1f\x7f-\x9f]+[\t-\r \x85]*$"
     ));
+    /// An entry of a list of models: a name, `*`, or `regex:…`.
+    ModelEntry(model, 1..=MAX_MODEL, Some(r"\S"));
+    /// A name that others gave: a tool's, a model's, a program's.
+    NotBlank(not_blank, 1..=MAX_MODEL, Some(r"\S"));
+    /// Certificates in PEM.
+    Certificates(certificates, 55..=MAX_CERTIFICATES, Some(
+        r"-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----"
+    ));
     /// A text for people.
     Description(description, 0..=MAX_DESCRIPTION, None);
 }
@@ -100,6 +119,34 @@ fn email(text: &str) -> Result<&str, String> {
         return Err(format!("`{shown}` is not an e-mail address"));
     }
     Ok(email)
+}
+
+fn model(text: &str) -> Result<&str, String> {
+    if text.trim().is_empty() || text.chars().count() > MAX_MODEL {
+        return Err(format!("a model must have 1 to {MAX_MODEL} characters"));
+    }
+    match ModelList::compile(&[text]) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn not_blank(text: &str) -> Result<&str, String> {
+    if text.trim().is_empty() || text.chars().count() > MAX_MODEL {
+        return Err(format!(
+            "this must have 1 to {MAX_MODEL} characters that are not all blank"
+        ));
+    }
+    Ok(text)
+}
+
+fn certificates(text: &str) -> Result<&str, String> {
+    let (begin, end) = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----");
+    let is_whole = text.find(begin) < text.rfind(end) && text.contains(begin);
+    if !is_whole || text.chars().count() > MAX_CERTIFICATES {
+        return Err("this is no certificate in PEM (`-----BEGIN CERTIFICATE-----` …)".to_owned());
+    }
+    Ok(text)
 }
 
 fn description(text: &str) -> Result<&str, String> {

@@ -12,7 +12,8 @@ use tollgate_domain::ids::{
     TeamId, ToolGroupId, UserId, VirtualKeyId,
 };
 use tollgate_domain::limits::ResetDuration;
-use tollgate_domain::money::parse_scaled;
+use tollgate_domain::money::{ParseUsdError, parse_scaled};
+use tollgate_domain::permission::Permission;
 use tollgate_domain::provider::{ProviderName, ProviderType};
 use tollgate_domain::time::Zone;
 use tollgate_domain::{Timestamp, Usd};
@@ -23,6 +24,7 @@ use utoipa::openapi::{
 
 use super::object::child;
 use super::{FromJson, Node, Object, Problems, Schemas};
+use crate::problem::TOO_PRECISE;
 
 fn plain(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind)
@@ -65,12 +67,18 @@ fn number(node: &Node<'_>, problems: &mut Problems, scale: u32, expected: &str) 
         Ok(value) => Some(value),
         Err(error) => {
             let shown: String = node.raw.get().chars().take(80).collect();
-            let message = if scale == 0 {
-                format!("`{shown}` is not {expected}")
+            if scale == 0 {
+                problems.invalid(
+                    node.pointer.as_str(),
+                    format!("`{shown}` is not {expected}"),
+                );
             } else {
-                format!("`{shown}` {error}")
-            };
-            problems.invalid(node.pointer.as_str(), message);
+                let code = match error {
+                    ParseUsdError::TooFine => TOO_PRECISE,
+                    _ => "invalid_value",
+                };
+                problems.push(node.pointer.as_str(), code, format!("`{shown}` {error}"));
+            }
             None
         }
     }
@@ -108,6 +116,33 @@ integers! {
     u64, 0, Int64;
     u32, 0, Int32;
     i64, -9_223_372_036_854_775_808_i128, Int64;
+}
+
+/// A whole number within these bounds, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Within<const LEAST: u32, const MOST: u32>(pub(crate) u32);
+
+impl<const LEAST: u32, const MOST: u32> FromJson for Within<LEAST, MOST> {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let value = number(node, problems, 0, "a whole number")?;
+        let fits = u32::try_from(value)
+            .ok()
+            .filter(|value| (LEAST..=MOST).contains(value));
+        if fits.is_none() {
+            problems.invalid(
+                node.pointer.as_str(),
+                format!("`{value}` is not between {LEAST} and {MOST}"),
+            );
+        }
+        fits.map(Self)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::Integer)
+            .minimum(Some(LEAST))
+            .maximum(Some(MOST))
+            .into()
+    }
 }
 
 /// Dollars, at least zero, with at most nine decimals.
@@ -318,12 +353,52 @@ macro_rules! integer_ids {
 texts! {
     Timestamp, "an instant in RFC 3339", |text| text
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-    Zone, "an IANA time zone", |text| text.examples(["Europe/Berlin"]);
     ProviderName, "a provider name", |text| text.pattern(Some("^[a-z0-9][a-z0-9_.-]{0,63}$"));
 }
 
 ids! { UserId VirtualKeyId TeamId CustomerId BusinessUnitId ProviderKeyId McpClientId }
-integer_ids! { ProfileId RoleId PermissionId ToolGroupId }
+integer_ids! { ProfileId RoleId ToolGroupId }
+
+impl FromJson for PermissionId {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let id = Self(i64::from_json(node, problems)?);
+        if Permission::from_id(id).is_none() {
+            problems.invalid(
+                node.pointer.as_str(),
+                format!(
+                    "no permission `{id}` exists; `/api/governance/rbac/permissions` lists all"
+                ),
+            );
+            return None;
+        }
+        Some(id)
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::Integer)
+            .enum_values(Some(Permission::all().map(|each| each.id().0)))
+            .into()
+    }
+}
+
+/// The list of zones is not ours, so a name that is not in it is an unknown reference.
+impl FromJson for Zone {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let text = node.text(problems, "an IANA time zone")?;
+        match text.parse() {
+            Ok(zone) => Some(zone),
+            Err(error) => {
+                let error: <Self as FromStr>::Err = error;
+                problems.unknown(node.pointer.as_str(), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        plain(Type::String).examples(["Europe/Berlin"]).into()
+    }
+}
 
 /// One of a closed list of words.
 fn word<T: Copy>(
@@ -386,6 +461,9 @@ words! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RotationInterval(pub(crate) i64);
 
+/// Up to 8760 hours or 365 days.
+const INTERVAL_PATTERN: &str = "^0*([0-9]{1,3}|[1-7][0-9]{3}|8[0-6][0-9]{2}|87[0-5][0-9]|8760)h$|^0*([0-9]{1,2}|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d$";
+
 const NANOS_PER_HOUR: i64 = 3_600_000_000_000;
 
 impl FromJson for RotationInterval {
@@ -417,7 +495,11 @@ impl FromJson for RotationInterval {
                     .maximum(Some(365 * 24 * NANOS_PER_HOUR)),
             )
             .item(plain(Type::Integer).enum_values(Some([0])))
-            .item(plain(Type::String).enum_values(Some(["12h", "1d", "7d", "30d", "90d"])))
+            .item(
+                plain(Type::String)
+                    .pattern(Some(INTERVAL_PATTERN))
+                    .examples(["12h", "30d"]),
+            )
             .into()
     }
 }

@@ -31,7 +31,8 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         }
         text.strip_prefix('"')
             .and_then(|text| text.strip_suffix('"'))
-            .and_then(|text| text.parse().ok())
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok())
             .map(|version| Self(Some(version)))
             .ok_or_else(|| {
                 Problem::invalid(

@@ -8,6 +8,8 @@ use crate::problem::Problem;
 const DEFAULT_LIMIT: u32 = 25;
 /// Most entries of one answer.
 const MAX_LIMIT: u32 = 100;
+/// Furthest start of a page: the largest 32-bit integer of clients.
+const MAX_OFFSET: u32 = 2_147_483_647;
 
 /// The query, read strictly: an unknown parameter is refused.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ impl Page {
     /// The page that the query asks for.
     ///
     /// # Errors
-    /// A limit of 0 or beyond the largest.
+    /// A limit of 0 or beyond the largest, or an offset that no list reaches.
     pub(crate) fn new(limit: Option<u32>, offset: Option<u32>) -> Result<Self, Problem> {
         let limit = limit.unwrap_or(DEFAULT_LIMIT);
         if limit == 0 || limit > MAX_LIMIT {
@@ -43,10 +45,14 @@ impl Page {
                 format!("`limit` must lie between 1 and {MAX_LIMIT}"),
             ));
         }
-        Ok(Self {
-            limit,
-            offset: offset.unwrap_or(0),
-        })
+        let offset = offset.unwrap_or(0);
+        if offset > MAX_OFFSET {
+            return Err(Problem::invalid(
+                "/query/offset",
+                format!("`offset` must lie between 0 and {MAX_OFFSET}"),
+            ));
+        }
+        Ok(Self { limit, offset })
     }
 
     /// The entries of this page, of a list that is whole in memory.

@@ -149,10 +149,10 @@ fn read_parents(
 ) -> Vec<GroupId> {
     if !matches!(current.id, GroupId::Team(_)) {
         if matches!(customer, Patch::Value(_)) {
-            problems.invalid("/customer_id", "only a team stands below a customer");
+            problems.inconsistent("/customer_id", "only a team stands below a customer");
         }
         if matches!(unit, Patch::Value(_)) {
-            problems.invalid(
+            problems.inconsistent(
                 "/business_unit_id",
                 "only a team stands below a business unit",
             );

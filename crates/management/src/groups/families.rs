@@ -307,7 +307,7 @@ pub(crate) async fn set_user_teams(
         .await
         .map_err(|error| match error {
             StorageError::Reference => {
-                Problem::invalid("/team_ids", "one of the teams does not exist")
+                Problem::unknown_reference("/team_ids", "one of the teams does not exist")
             }
             other => other.into(),
         })?;

@@ -198,7 +198,9 @@ pub(super) async fn add_member(
     members::add(&mut tx, id, body.user_id)
         .await
         .map_err(|error| match error {
-            StorageError::Reference => Problem::invalid("/user_id", "no such user exists"),
+            StorageError::Reference => {
+                Problem::unknown_reference("/user_id", "no such user exists")
+            }
             other => other.into(),
         })?;
     let act = Act::new("add_member", GroupKind::of(id).as_str(), id_text(id));

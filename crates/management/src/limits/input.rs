@@ -2,7 +2,7 @@ use tollgate_domain::Usd;
 use tollgate_domain::limits::ResetDuration;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
-use crate::body::{FromJson, Node, Problems, body};
+use crate::body::{FromJson, Node, Problems, Within, body};
 
 body! {
     /// A budget: an amount of money per window. Several lines may have the same duration; all must pass.
@@ -25,7 +25,7 @@ body! {
     /// Where quarters start.
     struct ResetConfigInput {
         /// The month, 1 to 12, in which the fiscal year starts.
-        quarter_start_month: optional Month,
+        quarter_start_month: optional Within<1, 12>,
     }
 }
 
@@ -45,31 +45,6 @@ body! {
         request_reset_duration: optional RateDuration,
         /// Requests that run at the same time.
         max_parallel_requests: optional u64,
-    }
-}
-
-/// A month's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Month(pub(crate) u8);
-
-impl FromJson for Month {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let number = u64::from_json(node, problems)?;
-        let month = u8::try_from(number)
-            .ok()
-            .filter(|month| (1..=12).contains(month));
-        if month.is_none() {
-            problems.invalid(node.pointer.as_str(), "a month lies between 1 and 12");
-        }
-        month.map(Self)
-    }
-
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1))
-            .maximum(Some(12))
-            .into()
     }
 }
 
@@ -120,7 +95,8 @@ impl BudgetInput {
     /// The month in which quarters start, when the line says so.
     pub(crate) fn quarter_start_month(&self) -> Option<u8> {
         let config = self.reset_config.as_ref()?;
-        config.quarter_start_month.map(|month| month.0)
+        let month = config.quarter_start_month?;
+        u8::try_from(month.0).ok()
     }
 }
 
@@ -129,14 +105,14 @@ pub(crate) fn check_budgets(lines: &[BudgetInput], pointer: &str, problems: &mut
     for (index, line) in lines.iter().enumerate() {
         let has_config = line.quarter_start_month().is_some();
         if has_config && line.reset_duration.0 != ResetDuration::Quarter {
-            problems.invalid(
+            problems.inconsistent(
                 format!("{pointer}/{index}/reset_config"),
                 "`reset_config` goes only with the `reset_duration` `1Q`",
             );
         }
         let is_named_before = |earlier: &BudgetInput| line.id.is_some() && earlier.id == line.id;
         if lines.iter().take(index).any(is_named_before) {
-            problems.invalid(
+            problems.inconsistent(
                 format!("{pointer}/{index}/id"),
                 "two lines name the same `id`",
             );
@@ -160,7 +136,7 @@ pub(crate) fn check_rate_limit(limit: &RateLimitInput, pointer: &str, problems: 
                 Some(_) => ("max_limit", "reset_duration"),
                 None => ("reset_duration", "max_limit"),
             };
-            problems.invalid(
+            problems.inconsistent(
                 format!("{pointer}/{kind}_{lacks}"),
                 format!("`{kind}_{has}` needs `{kind}_{lacks}`; send both or neither"),
             );
@@ -172,7 +148,7 @@ pub(crate) fn check_rate_limit(limit: &RateLimitInput, pointer: &str, problems: 
         && limit.token_reset_duration.is_none()
         && limit.request_reset_duration.is_none();
     if sets_nothing {
-        problems.invalid(
+        problems.inconsistent(
             pointer,
             "this sets no limit; send null to have none, or at least one of `token_max_limit`, `request_max_limit`, `max_parallel_requests`",
         );

@@ -101,7 +101,7 @@ async fn read_tools(
     for (index, tools) in input.iter().enumerate() {
         let id = tools.mcp_client_id;
         if missing.contains(&id) {
-            problems.invalid(
+            problems.unknown(
                 format!("/tools/{index}/mcp_client_id"),
                 format!("no MCP client `{id}` exists"),
             );

@@ -9,30 +9,61 @@ use tollgate_storage::{Tx, users, virtual_keys};
 use super::{ModelConfigBody, place_taken, view};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body};
+use crate::body::{FromJson, ModelEntry, Node, Problems, body};
 use crate::context::{Context, CreateProviders, Require};
 use crate::extract::Json;
 use crate::limits::{
     BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
 };
 use crate::problem::{Answer, Problem};
-use crate::provider_configs::check_models;
 
 body! {
     /// A new limit on a model.
     struct CreateModelConfig ignoring ["id", "created_at", "updated_at"] {
         /// `*`, a name, or `regex:…`.
-        model_name: required String,
+        model_name: required ModelEntry,
         /// Only at this provider. Left out: at any.
         provider: optional ProviderName,
         /// `global` (unless said otherwise), `virtual_key` or `user`.
-        scope: optional String,
+        scope: optional ScopeKind,
         /// The id of the key or user; not with `global`.
         scope_id: optional String,
         /// Budgets on the model.
         budgets: optional Vec<BudgetInput>,
         /// Rate limit on the model.
         rate_limit: optional RateLimitInput,
+    }
+}
+
+/// Whose use of the model is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScopeKind {
+    Global,
+    VirtualKey,
+    User,
+}
+
+impl FromJson for ScopeKind {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        match node.text(problems, "a scope")?.as_str() {
+            "global" => Some(Self::Global),
+            "virtual_key" => Some(Self::VirtualKey),
+            "user" => Some(Self::User),
+            _ => {
+                problems.invalid(
+                    node.pointer.as_str(),
+                    "the scope is `global`, `virtual_key` or `user`",
+                );
+                None
+            }
+        }
+    }
+
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .enum_values(Some(["global", "virtual_key", "user"]))
+            .into()
     }
 }
 
@@ -51,7 +82,7 @@ pub(crate) async fn create_model_config(
     let now = ctx.now();
     let config = StoredModelConfig {
         id: ModelConfigId::from_uuid(ctx.parts().ids.next_uuid()),
-        model_name: body.model_name,
+        model_name: body.model_name.into(),
         provider: body.provider,
         scope,
         content: ProfileContent {
@@ -78,18 +109,13 @@ pub(crate) async fn create_model_config(
 
 fn read(ctx: &Context, body: &CreateModelConfig) -> Answer<(ModelScope, LimitSet)> {
     let mut problems = Problems::default();
-    let models = std::slice::from_ref(&body.model_name);
-    check_models(models, "", &mut problems);
-    for problem in &mut problems.0 {
-        "/model_name".clone_into(&mut problem.param);
-    }
     let budgets = body.budgets.as_deref().unwrap_or_default();
     check_budgets(budgets, "/budgets", &mut problems);
     if let Some(limit) = &body.rate_limit {
         check_rate_limit(limit, "/rate_limit", &mut problems);
     }
     if budgets.is_empty() && body.rate_limit.is_none() {
-        problems.invalid(
+        problems.inconsistent(
             "",
             "this sets no limit; send `budgets`, `rate_limit` or both",
         );
@@ -110,22 +136,23 @@ fn read(ctx: &Context, body: &CreateModelConfig) -> Answer<(ModelScope, LimitSet
 fn read_scope(body: &CreateModelConfig, problems: &mut Problems) -> ModelScope {
     let id = body.scope_id.as_deref();
     let mut refuse = |pointer: &str, message: &str| {
-        problems.invalid(pointer, message);
+        problems.inconsistent(pointer, message);
         ModelScope::Global
     };
-    match (body.scope.as_deref().unwrap_or("global"), id) {
-        ("global", None) => ModelScope::Global,
-        ("global", Some(_)) => refuse("/scope_id", "the scope `global` has no `scope_id`"),
-        ("virtual_key", Some(id)) => match id.parse::<VirtualKeyId>() {
+    match (body.scope.unwrap_or(ScopeKind::Global), id) {
+        (ScopeKind::Global, None) => ModelScope::Global,
+        (ScopeKind::Global, Some(_)) => refuse("/scope_id", "the scope `global` has no `scope_id`"),
+        (ScopeKind::VirtualKey, Some(id)) => match id.parse::<VirtualKeyId>() {
             Ok(id) => ModelScope::VirtualKey(id),
             Err(error) => refuse("/scope_id", &error.to_string()),
         },
-        ("user", Some(id)) => match id.parse::<UserId>() {
+        (ScopeKind::User, Some(id)) => match id.parse::<UserId>() {
             Ok(id) => ModelScope::User(id),
             Err(error) => refuse("/scope_id", &error.to_string()),
         },
-        ("virtual_key" | "user", None) => refuse("/scope_id", "this scope needs a `scope_id`"),
-        _ => refuse("/scope", "the scope is `global`, `virtual_key` or `user`"),
+        (ScopeKind::VirtualKey | ScopeKind::User, None) => {
+            refuse("/scope_id", "this scope needs a `scope_id`")
+        }
     }
 }
 
@@ -139,6 +166,9 @@ async fn check_scope(tx: &mut Tx, scope: ModelScope) -> Answer<()> {
     if exists {
         Ok(())
     } else {
-        Err(Problem::invalid("/scope_id", "no such key or user exists"))
+        Err(Problem::unknown_reference(
+            "/scope_id",
+            "no such key or user exists",
+        ))
     }
 }

@@ -1,8 +1,9 @@
-//! What every answer has, said once.
+//! What every request and answer has, said once.
 
 use std::collections::BTreeMap;
 
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{ObjectBuilder, OpenApi, Ref, RefOr, Response, Schema, Type};
 
 use super::operations_mut;
@@ -10,7 +11,8 @@ use super::operations_mut;
 /// What an answer is when its body says nothing of itself.
 const DONE: &str = "Done.";
 
-/// Gives every answer its request id, and answers of success what their body is as description.
+/// Gives every answer its request id, and answers of success what their body is as description; takes null out of
+/// parameters.
 pub(super) fn complete(document: &mut OpenApi) {
     let schemas = document
         .components
@@ -22,6 +24,11 @@ pub(super) fn complete(document: &mut OpenApi) {
         .filter_map(|(name, schema)| Some((name, description(schema)?)))
         .collect();
     for operation in document.paths.paths.values_mut().flat_map(operations_mut) {
+        for parameter in operation.parameters.iter_mut().flatten() {
+            if let RefOr::T(parameter) = parameter {
+                parameter.schema = parameter.schema.take().map(never_null);
+            }
+        }
         for response in operation.responses.responses.values_mut() {
             let RefOr::T(response) = response else {
                 continue;
@@ -39,6 +46,19 @@ pub(super) fn complete(document: &mut OpenApi) {
                 .insert("x-request-id".to_owned(), header.build().into());
         }
     }
+}
+
+/// Outside of bodies there is no null: what is not sent is not there.
+fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let RefOr::T(Schema::Object(mut object)) = schema else {
+        return schema;
+    };
+    if let SchemaType::Array(types) = &object.schema_type
+        && let [kind, Type::Null] | [Type::Null, kind] = types.as_slice()
+    {
+        object.schema_type = SchemaType::Type(kind.clone());
+    }
+    RefOr::T(Schema::Object(object))
 }
 
 fn description(schema: RefOr<Schema>) -> Option<String> {

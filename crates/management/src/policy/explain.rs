@@ -166,7 +166,7 @@ pub(crate) async fn explain_decision(
         (Some(key), None) => Subject::Key(key),
         (None, Some(user)) => Subject::User(user),
         _ => {
-            return Err(Problem::invalid(
+            return Err(Problem::inconsistent(
                 "/virtual_key_id",
                 "name either `virtual_key_id` or `user_id`",
             ));

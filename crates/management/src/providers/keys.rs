@@ -15,11 +15,13 @@ use tollgate_domain::provider::ProviderName;
 use tollgate_storage::providers::keys::{self, KeyValue, StoredProviderKey};
 use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::settings::MASK;
-use crate::body::{Problems, Secret};
+use crate::body::{FromJson, Node, NotBlank, Problems, Secret};
 use crate::problem::{Answer, Problem};
 use crate::secrets::EnvironmentNames;
 use crate::state::ManagementState;
@@ -126,13 +128,6 @@ fn read_value(
         }
         return Some(KeyValue::Env(name.to_owned()));
     }
-    let is_header_value = http::HeaderValue::from_str(text).is_ok();
-    if text.trim().is_empty() || text.len() > MAX_VALUE || !is_header_value {
-        problems.invalid(
-            "/value",
-            format!("a key has 1 to {MAX_VALUE} printable characters"),
-        );
-    }
     Some(KeyValue::Literal(value.clone()))
 }
 
@@ -149,14 +144,67 @@ fn name_taken(error: StorageError, name: &str) -> Problem {
     }
 }
 
-/// Aliases whose names are names.
-fn check_aliases(aliases: &BTreeMap<String, String>, problems: &mut Problems) {
-    for (alias, target) in aliases {
-        if alias.trim().is_empty() || target.trim().is_empty() {
+/// A key that is sent in a header. An answer shows a missing one as an empty text, which an update may send back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct KeySecret<const MAY_BE_EMPTY: bool>(pub(crate) Secret);
+
+impl<const MAY_BE_EMPTY: bool> FromJson for KeySecret<MAY_BE_EMPTY> {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let secret = Secret::from_json(node, problems)?;
+        let text = secret.0.expose_secret();
+        let is_header_value = http::HeaderValue::from_str(text).is_ok();
+        let is_blank = text.trim().is_empty() && !(MAY_BE_EMPTY && text.is_empty());
+        if is_blank || text.len() > MAX_VALUE || !is_header_value {
             problems.invalid(
-                format!("/aliases/{}", alias.replace('~', "~0").replace('/', "~1")),
-                "an alias and its target cannot be empty",
+                node.pointer.as_str(),
+                format!("a key has 1 to {MAX_VALUE} printable characters"),
             );
+            return None;
         }
+        Some(Self(secret))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        let visible = r"[\t\x20-\x7e]*[\x21-\x7e][\t\x20-\x7e]*";
+        let pattern = if MAY_BE_EMPTY {
+            format!("^({visible})?$")
+        } else {
+            format!("^{visible}$")
+        };
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .write_only(true)
+            .max_length(Some(MAX_VALUE))
+            .pattern(Some(pattern))
+            .into()
+    }
+}
+
+/// Public name → the provider's own model id; neither is blank.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Aliases(BTreeMap<String, String>);
+
+impl FromJson for Aliases {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let targets = BTreeMap::<String, NotBlank>::from_json(node, problems)?;
+        if targets.keys().any(|alias| alias.trim().is_empty()) {
+            problems.invalid(node.pointer.as_str(), "an alias cannot be blank");
+            return None;
+        }
+        let names = targets.into_iter();
+        Some(Self(
+            names
+                .map(|(alias, target)| (alias, target.into()))
+                .collect(),
+        ))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        let name = ObjectBuilder::new().pattern(Some(r"\S"));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property_names(Some(name))
+            .additional_properties(Some(AdditionalProperties::RefOr(NotBlank::schema())))
+            .into()
     }
 }

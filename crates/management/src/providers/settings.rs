@@ -9,8 +9,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tollgate_domain::address::AddressClass;
 use tollgate_domain::provider::{NetworkSettings, ProviderName, ProviderType};
 use url::{Host, Url};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
 
-use crate::body::{Problems, Secret, body};
+use crate::body::{Certificates, FromJson, Node, Problems, Secret, Within, body};
+use crate::problem::UNUSABLE_ADDRESS;
 
 /// What answers show instead of a secret. Sent back, it means: keep the secret.
 pub(crate) const MASK: &str = "********";
@@ -20,10 +22,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const DEFAULT_RETRIES: u32 = 1;
 const DEFAULT_BACKOFF: Duration = Duration::from_millis(500);
 const DEFAULT_BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A day: nothing that a model does takes longer.
-const MAX_TIMEOUT: u64 = 86_400;
-const MAX_RETRIES: u32 = 10;
-const MAX_BACKOFF: u64 = 600_000;
+
+/// Milliseconds, ten minutes at most.
+type Backoff = Within<0, 600_000>;
 
 /// Names at which clouds serve credentials to their machines.
 const METADATA_HOSTS: [&str; 3] = ["metadata.google.internal", "metadata.goog", "metadata"];
@@ -46,19 +47,19 @@ body! {
     struct NetworkConfigInput {
         /// With or without a trailing `/v1`. Written-out loopback and private addresses are allowed; link-local and
         /// metadata addresses never are.
-        base_url: optional String,
-        /// From sending a request to the end of the answer; 1 to 86400.
-        default_request_timeout_in_seconds: optional u64,
+        base_url: optional ServerUrl,
+        /// From sending a request to the end of the answer: at most a day, since nothing that a model does takes longer.
+        default_request_timeout_in_seconds: optional Within<1, 86_400>,
         /// Further attempts before the first byte of an answer; at most 10.
-        max_retries: optional u32,
+        max_retries: optional Within<0, 10>,
         /// Milliseconds before the first retry; doubles with each.
-        retry_backoff_initial: optional u64,
+        retry_backoff_initial: optional Backoff,
         /// Most milliseconds between retries.
-        retry_backoff_max: optional u64,
+        retry_backoff_max: optional Backoff,
         /// Sent with every request. The values are secrets and never shown again.
         extra_headers: optional ExtraHeaders,
         /// Certificate authorities to trust besides the platform's, PEM.
-        ca_cert_pem: patch String,
+        ca_cert_pem: patch Certificates,
         /// Whether a name may resolve to a private address.
         allow_private_network: optional bool,
     }
@@ -104,7 +105,7 @@ pub(crate) fn apply_network(
 ) -> Option<NetworkSettings> {
     if kind == ProviderType::Sandbox {
         if input.is_some_and(|input| input.base_url.is_some()) {
-            problems.invalid(
+            problems.inconsistent(
                 "/network_config/base_url",
                 "the `sandbox` provider is built in and has no address",
             );
@@ -114,15 +115,14 @@ pub(crate) fn apply_network(
     let empty = NetworkConfigInput::default();
     let input = input.unwrap_or(&empty);
     let base_url = match (&input.base_url, old) {
-        (Some(text), _) => read_base_url(text, problems),
+        (Some(ServerUrl(url)), _) => Some(url.clone()),
         (None, Some(old)) => Some(old.base_url.clone()),
         (None, None) => {
             if let Some(url) = default_base_url(name) {
                 Url::parse(url).ok()
             } else {
-                problems.push(
+                problems.inconsistent(
                     "/network_config/base_url",
-                    "required",
                     format!("`base_url` is required: `{name}` is not a well-known provider"),
                 );
                 None
@@ -136,34 +136,27 @@ pub(crate) fn apply_network(
     Some(NetworkSettings {
         extra_headers: read_headers(old_headers, input.extra_headers.as_ref(), problems),
         base_url,
-        request_timeout: duration(
-            input.default_request_timeout_in_seconds,
-            "default_request_timeout_in_seconds",
-            (1, MAX_TIMEOUT),
-            Duration::from_secs,
-            problems,
-        )
-        .unwrap_or(old.map_or(DEFAULT_TIMEOUT, |old| old.request_timeout)),
+        request_timeout: input.default_request_timeout_in_seconds.map_or(
+            old.map_or(DEFAULT_TIMEOUT, |old| old.request_timeout),
+            |seconds| Duration::from_secs(u64::from(seconds.0)),
+        ),
         idle_timeout: old.map_or(IDLE_TIMEOUT, |old| old.idle_timeout),
-        max_retries: read_retries(input.max_retries, problems)
-            .unwrap_or(old.map_or(DEFAULT_RETRIES, |old| old.max_retries)),
-        retry_backoff_initial: duration(
-            input.retry_backoff_initial,
-            "retry_backoff_initial",
-            (0, MAX_BACKOFF),
-            Duration::from_millis,
-            problems,
-        )
-        .unwrap_or(old.map_or(DEFAULT_BACKOFF, |old| old.retry_backoff_initial)),
-        retry_backoff_max: duration(
-            input.retry_backoff_max,
-            "retry_backoff_max",
-            (0, MAX_BACKOFF),
-            Duration::from_millis,
-            problems,
-        )
-        .unwrap_or(old.map_or(DEFAULT_BACKOFF_MAX, |old| old.retry_backoff_max)),
-        ca_cert_pem: read_certificates(old, input, problems),
+        max_retries: input.max_retries.map_or(
+            old.map_or(DEFAULT_RETRIES, |old| old.max_retries),
+            |retries| retries.0,
+        ),
+        retry_backoff_initial: input.retry_backoff_initial.map_or(
+            old.map_or(DEFAULT_BACKOFF, |old| old.retry_backoff_initial),
+            milliseconds,
+        ),
+        retry_backoff_max: input.retry_backoff_max.map_or(
+            old.map_or(DEFAULT_BACKOFF_MAX, |old| old.retry_backoff_max),
+            milliseconds,
+        ),
+        ca_cert_pem: input
+            .ca_cert_pem
+            .clone()
+            .apply_to(old.and_then(|old| old.ca_cert_pem.clone())),
         allow_private_network: input
             .allow_private_network
             .unwrap_or(old.is_some_and(|old| old.allow_private_network)),
@@ -185,41 +178,31 @@ impl Default for NetworkConfigInput {
     }
 }
 
-fn duration(
-    value: Option<u64>,
-    field: &str,
-    (least, most): (u64, u64),
-    unit: fn(u64) -> Duration,
-    problems: &mut Problems,
-) -> Option<Duration> {
-    let value = value?;
-    if value < least || value > most {
-        problems.invalid(
-            format!("/network_config/{field}"),
-            format!("`{field}` must lie between {least} and {most}"),
-        );
-    }
-    Some(unit(value))
+const fn milliseconds(value: Backoff) -> Duration {
+    Duration::from_millis(value.0 as u64)
 }
 
-fn read_retries(value: Option<u32>, problems: &mut Problems) -> Option<u32> {
-    if value.is_some_and(|retries| retries > MAX_RETRIES) {
-        problems.invalid(
-            "/network_config/max_retries",
-            format!("`max_retries` must lie between 0 and {MAX_RETRIES}"),
-        );
-    }
-    value
-}
+/// The address of a provider, without a trailing slash or `/v1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerUrl(Url);
 
-/// The address without a trailing slash or `/v1`.
-fn read_base_url(text: &str, problems: &mut Problems) -> Option<Url> {
-    match parse_base_url(text) {
-        Ok(url) => Some(url),
-        Err(message) => {
-            problems.invalid("/network_config/base_url", message);
-            None
+impl FromJson for ServerUrl {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        match parse_base_url(&node.text(problems, "a URL")?) {
+            Ok(url) => Some(Self(url)),
+            Err(message) => {
+                problems.push(node.pointer.as_str(), UNUSABLE_ADDRESS, message);
+                None
+            }
         }
+    }
+
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::Custom("uri".to_owned())))
+            .examples(["https://llm.example.com/v1"])
+            .into()
     }
 }
 
@@ -305,26 +288,6 @@ fn read_headers(
         }
     }
     headers
-}
-
-fn read_certificates(
-    old: Option<&NetworkSettings>,
-    input: &NetworkConfigInput,
-    problems: &mut Problems,
-) -> Option<std::sync::Arc<str>> {
-    if let crate::body::Patch::Value(pem) = &input.ca_cert_pem
-        && !(pem.contains("-----BEGIN CERTIFICATE-----")
-            && pem.contains("-----END CERTIFICATE-----"))
-    {
-        problems.invalid(
-            "/network_config/ca_cert_pem",
-            "this is no certificate in PEM (`-----BEGIN CERTIFICATE-----` …)",
-        );
-    }
-    input
-        .ca_cert_pem
-        .clone()
-        .apply_to(old.and_then(|old| old.ca_cert_pem.clone()))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{PermissionView, get_existing};
 use crate::answers::{Refusals, WriteRefusals};
 use crate::audit::Act;
-use crate::body::{Problems, body};
+use crate::body::body;
 use crate::context::{Require, UpdateRoles, ViewRoles};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -67,7 +67,7 @@ pub(crate) async fn set_role_permissions(
     Path(id): Path<RoleId>,
     Json(body): Json<SetRolePermissions>,
 ) -> Answer<Json<PermissionList>> {
-    let wanted = check_permissions(&body.permission_ids, "/permission_ids")?;
+    let wanted: BTreeSet<PermissionId> = body.permission_ids.iter().copied().collect();
     let mut tx = ctx.begin().await?;
     get_existing(&mut tx, id).await?;
     let before = read(&mut tx, id).await?;
@@ -76,29 +76,6 @@ pub(crate) async fn set_role_permissions(
     let act = Act::new("update", "role", id).before(&before).after(&after);
     ctx.record(&mut tx, act).await?;
     ctx.commit(tx, Json(after)).await
-}
-
-/// The ids, each once, if permissions have them.
-///
-/// # Errors
-/// Every id that is none.
-pub(crate) fn check_permissions(
-    ids: &[PermissionId],
-    pointer: &str,
-) -> Answer<BTreeSet<PermissionId>> {
-    let mut problems = Problems::default();
-    for (index, id) in ids.iter().enumerate() {
-        if Permission::from_id(*id).is_none() {
-            problems.invalid(
-                format!("{pointer}/{index}"),
-                format!(
-                    "no permission `{id}` exists; `/api/governance/rbac/permissions` lists all"
-                ),
-            );
-        }
-    }
-    problems.into_result()?;
-    Ok(ids.iter().copied().collect())
 }
 
 async fn read(db: impl Into<Db<'_>>, id: RoleId) -> Answer<PermissionList> {

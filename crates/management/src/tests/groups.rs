@@ -61,7 +61,7 @@ async fn team_stands_below_a_customer_that_then_stays(app: TestApp) {
         (409, "in_use", "")
     );
     let below = app.post("/api/governance/customers", &body).await;
-    assert_eq!(below.error(), (400, "invalid_value", "/customer_id"));
+    assert_eq!(below.error(), (400, "inconsistent", "/customer_id"));
     let moved = app
         .put(&format!("{TEAMS}/{team}"), r#"{"customer_id": null}"#)
         .await
@@ -106,7 +106,7 @@ async fn members_come_and_go(app: TestApp) {
     let unknown = r#"{"user_id": "user_00000000000000000000000000000fff"}"#;
     assert_eq!(
         app.post(&members, unknown).await.error(),
-        (400, "invalid_value", "/user_id")
+        (400, "unknown_reference", "/user_id")
     );
 }
 

@@ -91,7 +91,7 @@ async fn groups_profiles_and_keys_name_only_what_exists(app: TestApp) {
     let bad = json!({"name": "Bad", "tools": [{"mcp_client_id": nobody, "tool_names": []}]});
     assert_eq!(
         app.post(GROUPS, &bad.to_string()).await.error(),
-        (400, "invalid_value", "/tools/0/mcp_client_id")
+        (400, "unknown_reference", "/tools/0/mcp_client_id")
     );
     let path = format!("{GROUPS}/{id}");
     let renamed = app.put(&path, r#"{"name": "Reading"}"#).await.expect(200);

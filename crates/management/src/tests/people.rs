@@ -25,7 +25,7 @@ async fn users_come_change_and_go(app: TestApp) {
             r#"{"name": "b", "email": "b@example.com", "role_id": 999}"#,
         )
         .await;
-    assert_eq!(unknown_role.error(), (400, "invalid_value", "/role_id"));
+    assert_eq!(unknown_role.error(), (400, "unknown_reference", "/role_id"));
     let path = format!("{USERS}/{id}");
     let changed = app
         .put(&path, r#"{"name": "Ada L.", "is_active": false}"#)

@@ -308,7 +308,7 @@ async fn role_defaults_come_and_go_with_the_role(app: TestApp) {
     );
     assert_eq!(
         app.post(&attach, r#"{"role_ids": [999]}"#).await.error(),
-        (400, "invalid_value", "/role_ids/0")
+        (400, "unknown_reference", "/role_ids/0")
     );
     app.delete(&format!("{attach}/{role}")).await.expect(200);
     assert_eq!(app.delete(&format!("{attach}/{role}")).await.error().0, 404);
@@ -346,19 +346,36 @@ async fn raise_ends_after_its_cycles(app: TestApp) {
         shown.body["access_profiles"][0]["budgets"][0]["effective_max_limit"],
         12.5
     );
-    for (body, place) in [
-        (r#"{"amount": 0, "mode": "forever"}"#, "/amount"),
-        (r#"{"amount": 1, "mode": "cycles"}"#, "/cycles"),
-        (r#"{"amount": 1, "mode": "cycles", "cycles": 0}"#, "/cycles"),
+    for (body, code, place) in [
         (
-            r#"{"amount": 1, "mode": "forever", "cycles": 1}"#,
+            r#"{"amount": 0, "mode": "forever"}"#,
+            "invalid_value",
+            "/amount",
+        ),
+        (
+            r#"{"amount": 1, "mode": "cycles"}"#,
+            "inconsistent",
             "/cycles",
         ),
-        (r#"{"amount": 1, "mode": "often"}"#, "/mode"),
+        (
+            r#"{"amount": 1, "mode": "cycles", "cycles": 0}"#,
+            "invalid_value",
+            "/cycles",
+        ),
+        (
+            r#"{"amount": 1, "mode": "forever", "cycles": 1}"#,
+            "inconsistent",
+            "/cycles",
+        ),
+        (
+            r#"{"amount": 1, "mode": "often"}"#,
+            "invalid_value",
+            "/mode",
+        ),
     ] {
         assert_eq!(
             app.put(&raise, body).await.error(),
-            (400, "invalid_value", place),
+            (400, code, place),
             "{body}"
         );
     }

@@ -37,7 +37,7 @@ async fn provider_is_made_with_defaults_and_read_back(app: TestApp) {
     let unknown = app.post(PROVIDERS, r#"{"provider": "other"}"#).await;
     assert_eq!(
         unknown.error(),
-        (400, "required", "/network_config/base_url")
+        (400, "inconsistent", "/network_config/base_url")
     );
     let list = app
         .get(&format!("{PROVIDERS}?search=o&limit=1"))
@@ -129,7 +129,7 @@ async fn another_origin_does_not_get_the_old_secrets(app: TestApp) {
     );
     assert_eq!(
         app.put(&key, r#"{"enabled": true}"#).await.error(),
-        (400, "invalid_value", "/value")
+        (400, "inconsistent", "/value")
     );
     let entered = app.put(&key, r#"{"value": "sk-new"}"#).await.expect(200);
     assert_eq!(entered.body["key"]["enabled"], true);
@@ -146,7 +146,7 @@ async fn forbidden_addresses_are_refused(app: TestApp) {
         let body = format!(r#"{{"provider": "x", "network_config": {{"base_url": "{url}"}}}}"#);
         assert_eq!(
             app.post(PROVIDERS, &body).await.error(),
-            (400, "invalid_value", "/network_config/base_url"),
+            (400, "unusable_address", "/network_config/base_url"),
             "{url}"
         );
     }

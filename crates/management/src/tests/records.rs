@@ -158,33 +158,38 @@ async fn limit_on_a_model_comes_changes_and_goes(app: TestApp) {
 on_both_engines!(bad_limits_on_models_are_refused);
 async fn bad_limits_on_models_are_refused(app: TestApp) {
     let budgets = json!([{"max_limit": 4, "reset_duration": "1d"}]);
-    for (body, place) in [
+    for (body, code, place) in [
         (
             json!({"model_name": "regex:(", "budgets": budgets}),
+            "invalid_value",
             "/model_name",
         ),
-        (json!({"model_name": "*"}), ""),
+        (json!({"model_name": "*"}), "inconsistent", ""),
         (
             json!({"model_name": "*", "budgets": budgets, "scope": "planet"}),
+            "invalid_value",
             "/scope",
         ),
         (
             json!({"model_name": "*", "budgets": budgets, "scope": "user"}),
+            "inconsistent",
             "/scope_id",
         ),
         (
             json!({"model_name": "*", "budgets": budgets, "scope_id": "x"}),
+            "inconsistent",
             "/scope_id",
         ),
         (
             json!({"model_name": "*", "budgets": budgets, "scope": "user",
                 "scope_id": "user_00000000000000000000000000000fff"}),
+            "unknown_reference",
             "/scope_id",
         ),
     ] {
         assert_eq!(
             app.post(CONFIGS, &body.to_string()).await.error(),
-            (400, "invalid_value", place),
+            (400, code, place),
             "{body}"
         );
     }

@@ -58,26 +58,37 @@ on_both_engines!(bad_keys_are_refused);
 async fn bad_keys_are_refused(app: TestApp) {
     let team = "team_00000000000000000000000000000001";
     let customer = "cust_00000000000000000000000000000001";
-    for (body, place) in [
+    for (body, code, place) in [
         (
             json!({"name": "x", "team_id": team, "customer_id": customer}),
+            "inconsistent",
             "/customer_id",
         ),
-        (json!({"name": "x", "team_id": customer}), "/team_id"),
-        (json!({"name": "x", "team_id": team}), ""),
+        (
+            json!({"name": "x", "team_id": customer}),
+            "invalid_value",
+            "/team_id",
+        ),
+        (
+            json!({"name": "x", "team_id": team}),
+            "unknown_reference",
+            "",
+        ),
         (
             json!({"name": "x", "provider_configs": [{"provider": "a"}, {"provider": "a"}]}),
+            "inconsistent",
             "/provider_configs/1/provider",
         ),
         (
             json!({"name": "x", "mcp_configs": [{"mcp_client_name": "nobody"}]}),
+            "unknown_reference",
             "/mcp_configs/0/mcp_client_name",
         ),
-        (json!({"name": ""}), "/name"),
+        (json!({"name": ""}), "invalid_value", "/name"),
     ] {
         assert_eq!(
             app.post(KEYS, &body.to_string()).await.error(),
-            (400, "invalid_value", place),
+            (400, code, place),
             "{body}"
         );
     }

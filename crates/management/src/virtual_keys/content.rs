@@ -8,7 +8,7 @@ use tollgate_domain::time::Zone;
 use tollgate_domain::{IdSource, Timestamp};
 use tollgate_storage::virtual_keys::VirtualKey;
 
-use crate::body::{Description, Name, Patch, Problems, Weight, body};
+use crate::body::{Description, ModelEntry, Name, Patch, Problems, Weight, body};
 use crate::limits::{
     BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
 };
@@ -97,9 +97,9 @@ body! {
         /// Every model, whatever `allowed_models` says.
         all_models_allowed: optional bool,
         /// Empty denies all, `*` alone allows all, `regex:…` matches whole names without case.
-        allowed_models: optional Vec<String>,
+        allowed_models: optional Vec<ModelEntry>,
         /// Taken away from what the two above grant.
-        blacklisted_models: optional Vec<String>,
+        blacklisted_models: optional Vec<ModelEntry>,
         /// The provider's keys to use; left out = all of them.
         key_ids: optional Vec<ProviderKeyId>,
         /// Orders providers that offer the same model under its bare name; larger first.
@@ -256,7 +256,7 @@ fn read_holder(current: KeyHolder, body: &UpdateVirtualKey, problems: &mut Probl
     let customer = body.customer_id.clone().apply_to(old_customer);
     match (team, customer) {
         (Some(_), Some(_)) => {
-            problems.invalid(
+            problems.inconsistent(
                 "/customer_id",
                 "a key speaks for a team or a customer, not for both; set the other to null",
             );

@@ -16,6 +16,9 @@ use crate::secrets::{NewSecret, VIRTUAL_KEY_PREFIX};
 /// Longest time for which an old secret may be honoured, in seconds: 30 days.
 const MAX_GRACE: i64 = 30 * 86_400;
 
+/// Up to 30 days in any of the units.
+const GRACE_PATTERN: &str = "^0*([0-9]{1,6}|1[0-9]{6}|2[0-4][0-9]{5}|25[0-8][0-9]{4}|259[01][0-9]{3}|2592000)s$|^0*([0-9]{1,4}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)m$|^0*([0-9]{1,2}|[1-6][0-9]{2}|7[01][0-9]|720)h$|^0*([0-9]|[12][0-9]|30)d$";
+
 body! {
     /// How to rotate.
     struct RotateVirtualKey {
@@ -44,7 +47,8 @@ impl FromJson for Grace {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .enum_values(Some(["0s", "90s", "15m", "12h", "7d"]))
+            .pattern(Some(GRACE_PATTERN))
+            .examples(["90s", "7d"])
             .into()
     }
 }

@@ -280,20 +280,32 @@ fn all_problems_are_reported_at_once() {
     );
     check_refused(
         r#"{"provider_configs": [
-                {"provider_name": "a", "allowed_models": ["*", "x", "regex:("]},
+                {"provider_name": "a", "allowed_models": ["x", "regex:("]},
                 {"provider_name": "a", "blacklisted_models": [""]}
             ],
-            "mcp_tool_groups": [{"tool_group_id": 9}],
-            "budgets": [{"max_limit": 1, "reset_duration": "1M", "reset_config": {"quarter_start_month": 4}}],
             "alert_thresholds": [0, 101]}"#,
         &[
-            "/provider_configs/0/allowed_models/2",
-            "/provider_configs/0/allowed_models/0",
-            "/provider_configs/1/provider_name",
+            "/provider_configs/0/allowed_models/1",
             "/provider_configs/1/blacklisted_models/0",
-            "/budgets/0/reset_config",
             "/alert_thresholds/0",
             "/alert_thresholds/1",
+        ],
+    );
+}
+
+#[test]
+fn values_that_do_not_fit_together_are_reported_at_once() {
+    check_refused(
+        r#"{"provider_configs": [
+                {"provider_name": "a", "allowed_models": ["*", "x"]},
+                {"provider_name": "a"}
+            ],
+            "mcp_tool_groups": [{"tool_group_id": 9}],
+            "budgets": [{"max_limit": 1, "reset_duration": "1M", "reset_config": {"quarter_start_month": 4}}]}"#,
+        &[
+            "/provider_configs/0/allowed_models/0",
+            "/provider_configs/1/provider_name",
+            "/budgets/0/reset_config",
             "/mcp_tool_groups/0/tool_group_id",
         ],
     );

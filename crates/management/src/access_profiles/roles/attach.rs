@@ -12,7 +12,7 @@ use crate::access_profiles::provisioning::WITH_ROLE;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body};
+use crate::body::{AtLeastOne, Problems, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path};
 use crate::problem::{Answer, Problem};
@@ -24,7 +24,7 @@ body! {
     /// The roles that the profile comes with.
     struct AttachRoles {
         /// At least one.
-        role_ids: required Vec<RoleId>,
+        role_ids: required AtLeastOne<RoleId>,
         /// Whether users who get one of the roles get the profile. False unless said otherwise.
         is_default: optional bool,
         /// Whether users who have one of the roles get the profile now. False unless said otherwise.
@@ -73,7 +73,7 @@ pub(crate) async fn attach_access_profile_roles(
         users_applied: 0,
         virtual_keys: Vec::new(),
     };
-    for role in &body.role_ids {
+    for role in body.role_ids.iter() {
         roles::attach(&mut tx, id, *role, is_default, ctx.now()).await?;
         let act = Act::new("attach_role", "access_profile", id)
             .about_profile(id)
@@ -88,15 +88,12 @@ pub(crate) async fn attach_access_profile_roles(
 
 async fn check_roles(tx: &mut Tx, ids: &[RoleId]) -> Answer<()> {
     let mut problems = Problems::default();
-    if ids.is_empty() {
-        problems.invalid("/role_ids", "name at least one role");
-    }
     for (index, id) in ids.iter().enumerate() {
         if tollgate_storage::roles::find(&mut *tx, *id)
             .await?
             .is_none()
         {
-            problems.invalid(
+            problems.unknown(
                 format!("/role_ids/{index}"),
                 format!("no role `{id}` exists"),
             );

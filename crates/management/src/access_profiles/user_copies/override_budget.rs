@@ -11,24 +11,44 @@ use utoipa::ToSchema;
 use super::{boost_view, meters, readings};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{FromJson, Node, Problems, body};
+use crate::body::{FromJson, Node, Problems, Within, body};
 use crate::context::{Context, DeleteAccessProfiles, Require, UpdateAccessProfiles};
 use crate::extract::{Json, Path};
 use crate::limits::{BudgetView, money};
 use crate::problem::{Answer, Problem};
 
-/// Most windows for which a budget can be raised.
-const MAX_CYCLES: u32 = 1_000;
-
 body! {
     /// A raise of a budget. Usage and schedule stay.
     struct OverrideBudget {
         /// US dollars on top of `max_limit`, more than 0.
-        amount: required Usd,
+        amount: required Raise,
         /// `cycles` or `forever`.
         mode: required OverrideMode,
         /// For how many windows, the running one included; only with `cycles`, at least 1.
-        cycles: optional u32,
+        cycles: optional Within<1, 1_000>,
+    }
+}
+
+/// US dollars, more than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Raise(Usd);
+
+impl FromJson for Raise {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let amount = Usd::from_json(node, problems)?;
+        if amount == Usd::ZERO {
+            problems.invalid(node.pointer.as_str(), "the amount must be more than 0");
+            return None;
+        }
+        Some(Self(amount))
+    }
+
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::Number)
+            .exclusive_minimum(Some(0.0))
+            .maximum(Some(9_223_372_036.0))
+            .into()
     }
 }
 
@@ -89,14 +109,14 @@ pub(crate) async fn set_budget_override(
     let mut tx = ctx.begin().await?;
     let copy = get_copy(&mut tx, user, profile).await?;
     find_budget(&copy.content, budget)?;
-    let cycles = body.cycles.filter(|_| body.mode == OverrideMode::Cycles);
+    let cycles = body.cycles.map(|cycles| cycles.0);
     let window = meters(&copy)?
         .into_iter()
         .find(|meter| meter.id.line == budget.uuid())
         .and_then(|meter| meter.window.clone());
     let raise = BudgetOverride {
         budget,
-        amount: body.amount,
+        amount: body.amount.0,
         cycles,
         ends_at: cycles
             .zip(window)
@@ -134,19 +154,14 @@ pub(crate) async fn delete_budget_override(
 
 fn check(body: &OverrideBudget) -> Answer<()> {
     let mut problems = Problems::default();
-    if body.amount == Usd::ZERO {
-        problems.invalid("/amount", "the amount must be more than 0");
-    }
     match (body.mode, body.cycles) {
-        (OverrideMode::Cycles, Some(cycles)) if (1..=MAX_CYCLES).contains(&cycles) => {}
-        (OverrideMode::Cycles, _) => problems.invalid(
-            "/cycles",
-            format!("`cycles` must lie between 1 and {MAX_CYCLES}"),
-        ),
-        (OverrideMode::Forever, Some(_)) => {
-            problems.invalid("/cycles", "`cycles` goes only with the mode `cycles`");
+        (OverrideMode::Cycles, None) => {
+            problems.inconsistent("/cycles", "the mode `cycles` needs `cycles`");
         }
-        (OverrideMode::Forever, None) => {}
+        (OverrideMode::Forever, Some(_)) => {
+            problems.inconsistent("/cycles", "`cycles` goes only with the mode `cycles`");
+        }
+        (OverrideMode::Cycles, Some(_)) | (OverrideMode::Forever, None) => {}
     }
     problems.into_result()
 }

@@ -7,8 +7,8 @@ use tollgate_domain::Usd;
 use tollgate_storage::mcp::clients::{ConnectionType, StoredMcpClient};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
-use crate::body::{FromJson, Name, Node, Problems, Secret, body};
-use crate::problem::Problem;
+use crate::body::{FromJson, Name, Node, NotBlank, Problems, Secret, body};
+use crate::problem::{Problem, UNUSABLE_ADDRESS};
 use crate::providers::{MASK, check_server_url};
 
 body! {
@@ -55,7 +55,7 @@ body! {
     /// A program that speaks MCP on its standard input and output.
     struct StdioInput {
         /// The program.
-        command: required String,
+        command: required NotBlank,
         /// Its arguments.
         args: optional Vec<String>,
         /// Its environment. The values are secrets.
@@ -128,7 +128,7 @@ pub(super) fn apply_update(
         new.secrets.headers = merge("/headers", &new.secrets.headers, headers, &mut problems);
     }
     if let Some(stdio) = body.stdio_config {
-        new.settings.command = Some(stdio.command);
+        new.settings.command = Some(stdio.command.into());
         new.settings.args = stdio.args.unwrap_or_default();
         let envs = stdio.envs.unwrap_or_default();
         new.secrets.envs = merge(
@@ -156,9 +156,8 @@ fn check(client: &mut StoredMcpClient, problems: &mut Problems) {
         client.secrets.headers.clear();
         let command = client.settings.command.as_deref().unwrap_or_default();
         if command.trim().is_empty() {
-            problems.push(
+            problems.inconsistent(
                 "/stdio_config",
-                "required",
                 "`stdio` needs a `stdio_config` with a `command`",
             );
         }
@@ -168,14 +167,13 @@ fn check(client: &mut StoredMcpClient, problems: &mut Problems) {
     client.settings.args.clear();
     client.secrets.envs.clear();
     match &client.secrets.connection_string {
-        None => problems.push(
+        None => problems.inconsistent(
             "/connection_string",
-            "required",
             "`http` and `sse` need a `connection_string`",
         ),
         Some(address) => {
             if let Err(message) = check_server_url(address.expose_secret()) {
-                problems.invalid("/connection_string", message);
+                problems.push("/connection_string", UNUSABLE_ADDRESS, message);
             }
         }
     }

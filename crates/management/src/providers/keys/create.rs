@@ -1,18 +1,16 @@
-use std::collections::BTreeMap;
-
 use http::StatusCode;
 use tollgate_domain::ids::ProviderKeyId;
 use tollgate_domain::provider::ProviderName;
 use tollgate_storage::providers::keys::{self, StoredProviderKey};
 
-use super::{ProviderKeyBody, ProviderKeyView, check_aliases, name_taken, read_value};
+use super::{Aliases, KeySecret, ProviderKeyBody, ProviderKeyView, name_taken, read_value};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Name, Problems, Secret, Weight, body};
+use crate::body::{ModelEntry, Name, Problems, Weight, body};
 use crate::context::{CreateProviders, Require};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
-use crate::provider_configs::check_models;
+use crate::provider_configs::model_names;
 
 body! {
     /// A new key of a provider.
@@ -20,15 +18,15 @@ body! {
         /// 1 to 255 characters, unique at the provider.
         name: required Name,
         /// The secret, or `env.NAME` for an environment variable that the boot configuration allows.
-        value: required Secret,
+        value: required KeySecret<false>,
         /// The models it may be used for; empty means all.
-        models: optional Vec<String>,
+        models: optional Vec<ModelEntry>,
         /// The models it may not be used for.
-        blacklisted_models: optional Vec<String>,
+        blacklisted_models: optional Vec<ModelEntry>,
         /// Larger is tried first. 1 unless said otherwise.
         weight: optional Weight,
         /// Public name → the provider's own model id.
-        aliases: optional BTreeMap<String, String>,
+        aliases: optional Aliases,
         /// Whether it is used. True unless said otherwise.
         enabled: optional bool,
     }
@@ -53,27 +51,20 @@ pub(crate) async fn create_provider_key(
     let key = StoredProviderKey {
         id,
         name: body.name.into(),
-        value: read_value(&body.value, &ctx.parts().environment_names, &mut problems)
+        value: read_value(&body.value.0, &ctx.parts().environment_names, &mut problems)
             .unwrap_or_else(|| {
                 problems.invalid("/value", "a mask is no value; enter the key");
                 keys::KeyValue::Missing
             }),
-        models: body.models.unwrap_or_default(),
-        blacklisted_models: body.blacklisted_models.unwrap_or_default(),
+        models: model_names(body.models.unwrap_or_default()),
+        blacklisted_models: model_names(body.blacklisted_models.unwrap_or_default()),
         weight: body.weight.map_or(1.0, |weight| weight.0),
-        aliases: body.aliases.unwrap_or_default(),
+        aliases: body.aliases.unwrap_or_default().0,
         is_enabled: body.enabled.unwrap_or(true),
         provider,
         created_at: now,
         updated_at: now,
     };
-    check_models(&key.models, "/models", &mut problems);
-    check_models(
-        &key.blacklisted_models,
-        "/blacklisted_models",
-        &mut problems,
-    );
-    check_aliases(&key.aliases, &mut problems);
     problems.into_result()?;
     let mut tx = ctx.begin().await?;
     crate::providers::get_existing(&mut tx, &key.provider).await?;

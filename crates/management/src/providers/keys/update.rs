@@ -1,19 +1,17 @@
-use std::collections::BTreeMap;
-
 use tollgate_domain::ids::ProviderKeyId;
 use tollgate_domain::provider::ProviderName;
 use tollgate_storage::providers::keys::{self, KeyValue, StoredProviderKey};
 
 use super::{
-    ProviderKeyBody, ProviderKeyView, check_aliases, get_existing, name_taken, read_value,
+    Aliases, KeySecret, ProviderKeyBody, ProviderKeyView, get_existing, name_taken, read_value,
 };
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Name, Problems, Secret, Weight, body};
+use crate::body::{ModelEntry, Name, Problems, Secret, Weight, body};
 use crate::context::{Context, Require, UpdateProviders};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
-use crate::provider_configs::check_models;
+use crate::provider_configs::model_names;
 
 body! {
     /// A partial update of a provider's key.
@@ -21,15 +19,15 @@ body! {
         /// 1 to 255 characters, unique at the provider.
         name: given Name,
         /// The secret, or `env.NAME`. The mask of an answer keeps what is stored.
-        value: given Secret,
+        value: given KeySecret<true>,
         /// Replaces the whole list.
-        models: given Vec<String>,
+        models: given Vec<ModelEntry>,
         /// Replaces the whole list.
-        blacklisted_models: given Vec<String>,
+        blacklisted_models: given Vec<ModelEntry>,
         /// Larger is tried first.
         weight: given Weight,
         /// Replaces all of them.
-        aliases: given BTreeMap<String, String>,
+        aliases: given Aliases,
         /// Whether it is used. A key without a value cannot be.
         enabled: given bool,
     }
@@ -74,6 +72,7 @@ fn apply(
     // An empty text is how an answer shows a value that is missing: sent back, it changes nothing.
     let value = body
         .value
+        .map(|KeySecret(value)| value)
         .filter(|Secret(value)| {
             let is_blank = secrecy::ExposeSecret::expose_secret(value).is_empty();
             !(is_blank && matches!(old.value, KeyValue::Missing))
@@ -83,29 +82,24 @@ fn apply(
     let new = StoredProviderKey {
         name: body.name.map_or_else(|| old.name.clone(), String::from),
         value: value.unwrap_or_else(|| old.value.clone()),
-        models: body.models.unwrap_or_else(|| old.models.clone()),
+        models: body.models.map_or_else(|| old.models.clone(), model_names),
         blacklisted_models: body
             .blacklisted_models
-            .unwrap_or_else(|| old.blacklisted_models.clone()),
+            .map_or_else(|| old.blacklisted_models.clone(), model_names),
         weight: body.weight.map_or(old.weight, |weight| weight.0),
-        aliases: body.aliases.unwrap_or_else(|| old.aliases.clone()),
+        aliases: body
+            .aliases
+            .map_or_else(|| old.aliases.clone(), |new| new.0),
         is_enabled: body.enabled.unwrap_or(old.is_enabled || is_entered_again),
         updated_at: ctx.now(),
         ..old.clone()
     };
     if is_switched_on && matches!(new.value, KeyValue::Missing) {
-        problems.invalid(
+        problems.inconsistent(
             "/value",
             "this key has no value since its provider's address changed; enter it again",
         );
     }
-    check_models(&new.models, "/models", &mut problems);
-    check_models(
-        &new.blacklisted_models,
-        "/blacklisted_models",
-        &mut problems,
-    );
-    check_aliases(&new.aliases, &mut problems);
     problems.into_result()?;
     Ok(new)
 }
