@@ -18,7 +18,7 @@ pub(super) struct ModelHold {
 }
 
 /// Everything, the obvious way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     pub(super) settled: BTreeMap<Cell, i64>,
     pub(super) holds: Vec<ModelHold>,

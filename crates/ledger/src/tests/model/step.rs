@@ -4,12 +4,14 @@ use proptest::prelude::*;
 use tollgate_domain::accounting::Outcome;
 
 use super::LINES;
+use super::trouble::TORN_BYTES;
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Reserve {
         lines: Vec<bool>,
         amount: i64,
+        is_shadow: bool,
     },
     Exchange {
         hold: usize,
@@ -55,7 +57,30 @@ pub(super) enum Step {
     Fold {
         limit: usize,
     },
-    Die,
+    /// One piece is read, and taken or not; nobody says which.
+    HalfFold {
+        limit: usize,
+        is_taken: bool,
+    },
+    /// A reservation whose record stops after so many bytes.
+    ShortWrite {
+        lines: Vec<bool>,
+        amount: i64,
+        bytes: usize,
+    },
+    /// An end that the disk does not take at first.
+    LateEnd {
+        hold: usize,
+        cost: i64,
+    },
+    Die {
+        loses_an_end: bool,
+    },
+    /// A death that takes the journal back by so many steps, and leaves so many bytes of the next record.
+    Cut {
+        back: usize,
+        torn: usize,
+    },
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
@@ -67,7 +92,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Outcome::InDoubt),
     ];
     prop_oneof![
-        8 => (lines(), 0_i64..40).prop_map(|(lines, amount)| Step::Reserve { lines, amount }),
+        8 => (lines(), 0_i64..40, prop::bool::weighted(0.1))
+            .prop_map(|(lines, amount, is_shadow)| Step::Reserve { lines, amount, is_shadow }),
         2 => (0..8_usize, lines(), 0_i64..40, any::<bool>()).prop_map(
             |(hold, lines, amount, is_dispatched)| Step::Exchange { hold, lines, amount, is_dispatched }
         ),
@@ -83,6 +109,12 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (0..LINES).prop_map(|line| Step::Reset { line }),
         1 => (0..40_usize, 0_i64..50).prop_map(|(number, amount)| Step::Resolve { number, amount }),
         1 => (1..9_usize).prop_map(|limit| Step::Fold { limit }),
-        1 => Just(Step::Die),
+        1 => (1..9_usize, any::<bool>())
+            .prop_map(|(limit, is_taken)| Step::HalfFold { limit, is_taken }),
+        1 => (lines(), 0_i64..40, 0..60_usize)
+            .prop_map(|(lines, amount, bytes)| Step::ShortWrite { lines, amount, bytes }),
+        1 => (0..8_usize, 0_i64..60).prop_map(|(hold, cost)| Step::LateEnd { hold, cost }),
+        1 => any::<bool>().prop_map(|loses_an_end| Step::Die { loses_an_end }),
+        1 => (0..20_usize, 0..=TORN_BYTES).prop_map(|(back, torn)| Step::Cut { back, torn }),
     ]
 }
