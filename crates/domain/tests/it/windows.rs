@@ -1,18 +1,34 @@
 //! Every duration, aligned or not, in zones with odd clocks, across ten years, against another calendar library.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Offset as _, TimeDelta, TimeZone, Utc,
+};
 use chrono_tz::Tz;
 use tollgate_domain::Timestamp;
 use tollgate_domain::limits::{ResetDuration, WindowSpec};
 
-const ZONES: [Tz; 7] = [
+const ZONES: [Tz; 16] = [
     Tz::UTC,
     Tz::Europe__Berlin,
     Tz::America__New_York,
+    // Half an hour of daylight saving.
     Tz::Australia__Lord_Howe,
+    // Offsets that are no whole hours.
     Tz::Asia__Kathmandu,
+    Tz::America__St_Johns,
+    Tz::Pacific__Chatham,
+    // Without the 30th of December 2011.
     Tz::Pacific__Apia,
+    Tz::Pacific__Kiritimati,
+    // Midnights that do not exist, or exist twice.
     Tz::America__Havana,
+    Tz::America__Sao_Paulo,
+    Tz::Asia__Beirut,
+    Tz::Asia__Gaza,
+    // Changes that no rule foresees.
+    Tz::Africa__Casablanca,
+    Tz::Asia__Pyongyang,
+    Tz::America__Caracas,
 ];
 
 /// The first instant of a date; where the clock skips midnight, the first one after the gap.
@@ -109,36 +125,112 @@ fn check(spec: &WindowSpec, now: DateTime<Utc>, (start, end): (DateTime<Utc>, Da
     assert_ne!(next.key, window.key);
 }
 
+const ALIGNED: [ResetDuration; 5] = [
+    ResetDuration::Day,
+    ResetDuration::Week,
+    ResetDuration::Month,
+    ResetDuration::Quarter,
+    ResetDuration::Year,
+];
+
+fn aligned_spec(duration: ResetDuration, zone: Tz, quarter_start_month: u8) -> WindowSpec {
+    WindowSpec {
+        duration,
+        anchor: Timestamp::from_micros(0),
+        zone: Some(zone.name().parse().unwrap()),
+        quarter_start_month,
+    }
+}
+
+/// Each window of ten years, not a sample of them.
 #[test]
-fn aligned_windows_agree_with_another_calendar_for_ten_years() {
+fn every_aligned_window_of_ten_years_agrees_with_another_calendar() {
+    let last: DateTime<Utc> = "2021-07-01T00:00:00Z".parse().unwrap();
     for zone in ZONES {
-        for duration in [
-            ResetDuration::Day,
-            ResetDuration::Week,
-            ResetDuration::Month,
-            ResetDuration::Quarter,
-            ResetDuration::Year,
-        ] {
-            for quarter_start_month in if duration == ResetDuration::Quarter {
-                1..=12
+        for duration in ALIGNED {
+            let fiscal = if duration == ResetDuration::Quarter {
+                12
             } else {
-                1..=1
-            } {
-                let spec = WindowSpec {
-                    duration,
-                    anchor: Timestamp::from_micros(0),
-                    zone: Some(zone.name().parse().unwrap()),
-                    quarter_start_month,
-                };
-                for now in instants() {
-                    check(
-                        &spec,
-                        now,
-                        aligned(duration, zone, u32::from(quarter_start_month), now),
-                    );
+                1
+            };
+            for quarter_start in 1..=fiscal {
+                let spec = aligned_spec(duration, zone, quarter_start);
+                let mut now: DateTime<Utc> = "2011-06-01T00:00:00Z".parse().unwrap();
+                while now < last {
+                    let expected = aligned(duration, zone, u32::from(quarter_start), now);
+                    check(&spec, now, expected);
+                    now = expected.1;
                 }
             }
         }
+    }
+}
+
+/// Every half an hour in the days on both sides of each change of a clock.
+#[test]
+fn aligned_windows_agree_around_every_change_of_a_clock() {
+    let first: DateTime<Utc> = "2011-06-01T00:00:00Z".parse().unwrap();
+    let offset = |zone: Tz, at: DateTime<Utc>| at.with_timezone(&zone).offset().fix();
+    let mut changes = 0;
+    for zone in ZONES {
+        for day in 0..3_650 {
+            let day = first + TimeDelta::days(day);
+            if offset(zone, day) == offset(zone, day + TimeDelta::days(1)) {
+                continue;
+            }
+            changes += 1;
+            for half in 0..2 * 24 * 5 {
+                let now = day - TimeDelta::days(2) + TimeDelta::minutes(30 * half);
+                // Longer windows have been looked at one by one.
+                for duration in [ResetDuration::Day, ResetDuration::Month] {
+                    let spec = aligned_spec(duration, zone, 1);
+                    check(&spec, now, aligned(duration, zone, 1, now));
+                }
+            }
+        }
+    }
+    assert!(changes > 150, "{changes}");
+}
+
+/// Zone, duration, first month of a quarter, an instant, and the start and end of its window.
+const MEMORABLE: &str = "
+# Samoa went to bed on Thursday and woke up on Saturday.
+Pacific/Apia 1d 1 2011-12-30T09:59:59Z 2011-12-29T10:00:00Z 2011-12-30T10:00:00Z
+Pacific/Apia 1d 1 2011-12-30T10:00:00Z 2011-12-30T10:00:00Z 2011-12-31T10:00:00Z
+Pacific/Apia 1M 1 2011-12-30T09:59:59Z 2011-12-01T10:00:00Z 2011-12-31T10:00:00Z
+# Lord Howe Island moves its clocks by half an hour.
+Australia/Lord_Howe 1d 1 2015-10-03T20:00:00Z 2015-10-03T13:30:00Z 2015-10-04T13:00:00Z
+Asia/Kathmandu 1d 1 2020-02-29T00:00:00Z 2020-02-28T18:15:00Z 2020-02-29T18:15:00Z
+# A day of 23 hours, and one of 25.
+America/New_York 1d 1 2020-03-08T12:00:00Z 2020-03-08T05:00:00Z 2020-03-09T04:00:00Z
+America/New_York 1d 1 2020-11-01T12:00:00Z 2020-11-01T04:00:00Z 2020-11-02T05:00:00Z
+# In São Paulo the 4th of November 2018 began at one o'clock.
+America/Sao_Paulo 1d 1 2018-11-04T12:00:00Z 2018-11-04T03:00:00Z 2018-11-05T02:00:00Z
+# February of a leap year, and of the year 2100, which is none.
+UTC 1M 1 2024-02-29T23:59:59Z 2024-02-01T00:00:00Z 2024-03-01T00:00:00Z
+UTC 1M 1 2100-02-28T23:59:59Z 2100-02-01T00:00:00Z 2100-03-01T00:00:00Z
+# A fiscal year that begins in April, and one in February.
+UTC 1Q 4 2026-03-31T23:59:59Z 2026-01-01T00:00:00Z 2026-04-01T00:00:00Z
+UTC 1Q 2 2026-01-31T23:59:59Z 2025-11-01T00:00:00Z 2026-02-01T00:00:00Z
+# The week of the turn of the year.
+UTC 1w 1 2026-12-31T00:00:00Z 2026-12-28T00:00:00Z 2027-01-04T00:00:00Z
+";
+
+/// What a person would say, so that not both libraries can be wrong.
+#[test]
+fn windows_of_memorable_days_are_as_people_know_them() {
+    let is_row = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    for row in MEMORABLE.lines().filter(is_row) {
+        let fields: Vec<&str> = row.split(' ').collect();
+        let is_named = |duration: &ResetDuration| duration.as_str() == fields[1];
+        let duration = ResetDuration::ALL.into_iter().find(is_named).unwrap();
+        let spec = aligned_spec(
+            duration,
+            fields[0].parse().unwrap(),
+            fields[2].parse().unwrap(),
+        );
+        let at = |field: usize| fields[field].parse::<DateTime<Utc>>().unwrap();
+        check(&spec, at(3), (at(4), at(5)));
     }
 }
 
@@ -148,6 +240,9 @@ fn lattice_windows_agree_with_another_calendar_for_ten_years() {
         "2011-01-31T13:07:11Z",
         "2008-02-29T23:59:59Z",
         "2010-12-30T00:00:00Z",
+        "2011-03-31T12:00:00.000001Z",
+        "2010-11-30T06:30:00Z",
+        "2010-08-29T18:45:00Z",
     ] {
         let anchor: DateTime<Utc> = anchor.parse().unwrap();
         for duration in ResetDuration::ALL {
