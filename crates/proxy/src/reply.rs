@@ -86,11 +86,12 @@ pub(crate) fn upstream_error(
 ) -> Response<ProxyBody> {
     let run = ScopeGuard::into_inner(guard);
     let id = run.admission.request_id().to_string();
-    // A redirect would lead the client past us, and a credential with it.
-    let status = if head.status.is_redirection() {
-        StatusCode::BAD_GATEWAY
-    } else {
+    // A redirect would lead the client past us, and a credential with it; a switch to another protocol would break its
+    // connection.
+    let status = if head.status.is_client_error() || head.status.is_server_error() {
         head.status
+    } else {
+        StatusCode::BAD_GATEWAY
     };
     let passes = head.status == status && may_pass(&run, head, &body);
     let mut headers = headers::to_client(head);
