@@ -29,8 +29,8 @@ pub(crate) fn http_client() -> reqwest::Client {
 }
 
 /// The cost of this many tokens, in nano-dollars.
-pub(crate) fn cost(input: u64, output: u64) -> i64 {
-    i64::try_from(input).unwrap() * INPUT_NANOS + i64::try_from(output).unwrap() * OUTPUT_NANOS
+pub(crate) const fn cost(input: u64, output: u64) -> i64 {
+    input.cast_signed() * INPUT_NANOS + output.cast_signed() * OUTPUT_NANOS
 }
 
 /// The most that a chat request with this body and output limit can cost in the mode `bound`: a token for each byte,

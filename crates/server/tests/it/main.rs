@@ -9,10 +9,12 @@
 
 mod bad_input;
 mod black_box;
+mod clock;
 mod commands;
 mod configuration;
 mod crash;
 mod data_dir;
+mod hostile_upstream;
 mod listeners;
 mod overshoot;
 mod passthrough;

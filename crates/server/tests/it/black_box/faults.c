@@ -1,4 +1,5 @@
-// Makes the disk of a process fail, from outside of it: loaded in front of the C library with LD_PRELOAD.
+// Makes the disk of a process fail, and its clock jump, from outside of it: loaded in front of the C library with
+// LD_PRELOAD.
 //
 // What shall happen stands in a file (variable FAULT_PLAN) that both sides map: the test writes a plan there while the
 // process runs, and reads how many calls were counted. Only calls on files whose path contains `scope` are counted.
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum kind { WRITE = 1, SYNC = 2, CUT = 4, NAME = 8 };
@@ -32,6 +34,7 @@ struct plan {
     _Atomic uint32_t action;
     _Atomic uint32_t error;    // errno of FAIL
     _Atomic uint32_t per_mille; // how much of a write is done by SHORT_WRITE and TORN_WRITE
+    _Atomic int64_t clock;     // seconds by which the wall clock is ahead
     char scope[64];
 };
 
@@ -197,4 +200,13 @@ int unlink(const char *path)
 {
     enum action action = plan ? judge(NAME, path) : NOTHING;
     STRIKE(action, REAL(unlink)(path), 0);
+}
+
+// Timers run by the other clock, which nobody can set.
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int result = REAL(clock_gettime)(clock, now);
+    if (result == 0 && plan && clock == CLOCK_REALTIME)
+        now->tv_sec += plan->clock;
+    return result;
 }

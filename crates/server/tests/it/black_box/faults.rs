@@ -1,4 +1,4 @@
-//! Faults of the disk under a running gateway, injected from outside: `faults.c` stands between the process and the C
+//! Faults of the disk under a running gateway, and jumps of its clock, injected from outside: `faults.c` stands between the process and the C
 //! library, and does what the plan in a shared file says. The binary knows nothing of it.
 
 use std::fs::{File, OpenOptions};
@@ -17,8 +17,9 @@ const KINDS: u64 = 32;
 const ACTION: u64 = 36;
 const ERROR: u64 = 40;
 const PER_MILLE: u64 = 44;
-const SCOPE: u64 = 48;
-const BYTES: u64 = 112;
+const CLOCK: u64 = 48;
+const SCOPE: u64 = 56;
+const BYTES: u64 = 120;
 
 /// Kinds of calls, to be added up.
 pub(crate) const WRITE: u32 = 1;
@@ -155,6 +156,13 @@ impl Faults {
     /// From now on nothing fails.
     pub(crate) fn heal(&self) {
         self.put_u32(ACTION, 0);
+    }
+
+    /// From now on the wall clock of the process is so many seconds ahead of ours.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.plan
+            .write_all_at(&seconds.to_ne_bytes(), CLOCK)
+            .unwrap();
     }
 
     /// How many calls were seen that fitted a plan.
