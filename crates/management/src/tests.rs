@@ -1,6 +1,8 @@
 //! What holds for every operation.
 
 mod access_profiles;
+mod attacks;
+mod concurrency;
 mod description;
 mod doors;
 mod groups;
@@ -9,6 +11,7 @@ mod mcp;
 mod people;
 mod permissions;
 mod propagation;
+mod properties;
 mod providers;
 mod records;
 mod virtual_keys;

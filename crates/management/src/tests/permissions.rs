@@ -9,8 +9,11 @@ use tollgate_domain::permission::SystemRole;
 use crate::test_app::{TestApp, on_both_engines};
 
 /// Every operation of the description: method, path, and the permission that it says it needs.
-fn operations() -> Vec<(Method, String, Option<String>)> {
-    let document: Value = serde_json::from_str(crate::openapi_json()).unwrap();
+pub(super) fn operations() -> Vec<(Method, String, Option<String>)> {
+    operations_of(&serde_json::from_str(crate::openapi_json()).unwrap())
+}
+
+fn operations_of(document: &Value) -> Vec<(Method, String, Option<String>)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in [
@@ -32,11 +35,30 @@ fn operations() -> Vec<(Method, String, Option<String>)> {
 }
 
 /// The path with something in the place of its parameters.
-fn filled(path: &str) -> String {
+pub(super) fn filled(path: &str) -> String {
     let parts = path
         .split('/')
         .map(|part| if part.starts_with('{') { "1" } else { part });
     parts.collect::<Vec<_>>().join("/")
+}
+
+/// Operations that the tests of permissions do not see, because they name none.
+fn without_permission(document: &Value) -> Vec<String> {
+    let operations = operations_of(document).into_iter();
+    operations
+        .filter(|(_, _, scope)| scope.is_none())
+        .map(|(method, path, _)| format!("{method} {path}"))
+        .collect()
+}
+
+#[test]
+fn only_the_holders_own_view_needs_no_permission() {
+    let mut document: Value = serde_json::from_str(crate::openapi_json()).unwrap();
+    let own = "GET /api/governance/virtual-keys/quota";
+    assert_eq!(without_permission(&document), [own]);
+    // The check can fail: an operation that says nothing of its permission is found.
+    document["paths"]["/api/providers"]["post"]["security"] = Value::Null;
+    assert_eq!(without_permission(&document), [own, "POST /api/providers"]);
 }
 
 on_both_engines!(every_operation_asks_for_the_permission_that_it_names);
