@@ -122,13 +122,13 @@ impl ModelPrice {
     }
 
     /// The prices that hold for this usage, by its own service tier and context size. A service tier without a price
-    /// of its own is charged as the standard one.
+    /// of its own is charged as the standard one, and the fastest as the priority one where that has a price.
     pub fn prices_for(&self, usage: &TokenUsage) -> &Prices {
-        let is_priced = self.tiers.iter().any(|tier| tier.service == usage.tier);
-        let service = if is_priced {
-            usage.tier
-        } else {
-            ServiceTier::Standard
+        let is_priced = |service| self.tiers.iter().any(|tier| tier.service == service);
+        let service = match usage.tier {
+            own if is_priced(own) => own,
+            ServiceTier::Fast if is_priced(ServiceTier::Priority) => ServiceTier::Priority,
+            _ => ServiceTier::Standard,
         };
         let context = usage.total_input();
         self.tiers

@@ -194,6 +194,19 @@ fn tiers_inherit_what_they_do_not_name() {
 }
 
 #[test]
+fn the_fastest_tier_is_never_charged_less_than_the_fast_one_that_is_known() {
+    let fast = TokenUsage {
+        input: 1,
+        tier: ServiceTier::Fast,
+        ..TokenUsage::default()
+    };
+    let input = |text: &str| row(text).prices_for(&fast).input;
+    assert_eq!(input("in=4 out=10; priority in=7; fast in=24"), 24);
+    assert_eq!(input("in=4 out=10; priority in=7; flex in=2"), 7);
+    assert_eq!(input("in=4 out=10; flex in=2"), 4);
+}
+
+#[test]
 fn an_unstated_corner_is_charged_at_the_dearer_price() {
     let price = row("in=4 out=10; batch in=2 out=20; >200 in=8");
     let usage = TokenUsage {

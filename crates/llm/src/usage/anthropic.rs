@@ -110,7 +110,7 @@ impl Collected {
             .or_zero()?
             .min(output);
         let tier = match (report.speed.as_deref(), report.service_tier.as_deref()) {
-            (Some("fast"), _) => ServiceTier::Priority,
+            (Some("fast"), _) => ServiceTier::Fast,
             (_, Some(tier)) => service_tier(tier),
             (_, None) => ServiceTier::Standard,
         };

@@ -169,7 +169,8 @@ impl Collected {
 pub(super) fn service_tier(name: &str) -> ServiceTier {
     match name {
         "flex" => ServiceTier::Flex,
-        "priority" | "fast" => ServiceTier::Priority,
+        "priority" => ServiceTier::Priority,
+        "fast" => ServiceTier::Fast,
         "batch" => ServiceTier::Batch,
         _ => ServiceTier::Standard,
     }

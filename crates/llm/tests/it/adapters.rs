@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate_domain::TokenUsage;
+use tollgate_domain::usage::ServiceTier;
 use tollgate_llm::usage::{self, UsageCollector, UsageFormat};
 
 /// A number that may stand in a report, or should not.
@@ -108,6 +109,23 @@ proptest! {
     }
 }
 
+/// A tier that the catalog prices and no adapter reads would be charged at the standard price.
+#[test]
+fn every_tier_is_read_by_its_name() {
+    for tier in ServiceTier::ALL {
+        let name = tier.as_str();
+        let body = format!(r#"{{"service_tier":"{name}","usage":{{"prompt_tokens":1}}}}"#);
+        let read = usage::from_body(UsageFormat::OpenAi, body.as_bytes()).unwrap();
+        assert_eq!(read.tier, tier, "{name}");
+        let body = format!(r#"{{"usage":{{"input_tokens":1,"service_tier":"{name}"}}}}"#);
+        let read = usage::from_body(UsageFormat::Anthropic, body.as_bytes()).unwrap();
+        assert_eq!(read.tier, tier, "{name}");
+    }
+    let body = br#"{"usage":{"input_tokens":1,"service_tier":"standard","speed":"fast"}}"#;
+    let read = usage::from_body(UsageFormat::Anthropic, body).unwrap();
+    assert_eq!(read.tier, ServiceTier::Fast);
+}
+
 /// A later part of a report replaces an earlier one; what it does not name stays.
 #[test]
 fn anthropic_reports_are_merged_field_by_field() {
@@ -119,5 +137,5 @@ fn anthropic_reports_are_merged_field_by_field() {
     collector.read_event(br#"{"usage":{"output_tokens":60,"input_tokens":null}}"#);
     let usage = collector.usage().unwrap();
     assert_eq!((usage.input, usage.cache_read, usage.output), (10, 5, 60));
-    assert_eq!(usage.tier, tollgate_domain::usage::ServiceTier::Batch);
+    assert_eq!(usage.tier, ServiceTier::Batch);
 }
