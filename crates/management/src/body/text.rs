@@ -87,7 +87,7 @@ texts! {
     /// A name that others gave: a tool's, a model's, a program's.
     NotBlank(not_blank, 1..=MAX_MODEL, Some(r"\S"));
     /// Certificates in PEM.
-    Certificates(certificates, 55..=MAX_CERTIFICATES, Some(
+    Certificates(certificates, 52..=MAX_CERTIFICATES, Some(
         r"-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----"
     ));
     /// A text for people.

@@ -494,7 +494,7 @@ impl FromJson for RotationInterval {
                     .minimum(Some(NANOS_PER_HOUR))
                     .maximum(Some(365 * 24 * NANOS_PER_HOUR)),
             )
-            .item(plain(Type::Integer).enum_values(Some([0])))
+            .item(plain(Type::Integer).minimum(Some(0)).maximum(Some(0)))
             .item(
                 plain(Type::String)
                     .pattern(Some(INTERVAL_PATTERN))

@@ -12,7 +12,7 @@ use super::operations_mut;
 const DONE: &str = "Done.";
 
 /// Gives every answer its request id, and answers of success what their body is as description; takes null out of
-/// parameters.
+/// parameters and bodies.
 pub(super) fn complete(document: &mut OpenApi) {
     let schemas = document
         .components
@@ -27,6 +27,13 @@ pub(super) fn complete(document: &mut OpenApi) {
         for parameter in operation.parameters.iter_mut().flatten() {
             if let RefOr::T(parameter) = parameter {
                 parameter.schema = parameter.schema.take().map(never_null);
+            }
+        }
+        if let Some(RefOr::T(body)) = &mut operation.request_body {
+            for content in body.content.values_mut() {
+                if let RefOr::T(content) = content {
+                    content.schema = content.schema.take().map(never_null);
+                }
             }
         }
         for response in operation.responses.responses.values_mut() {
@@ -48,17 +55,33 @@ pub(super) fn complete(document: &mut OpenApi) {
     }
 }
 
-/// Outside of bodies there is no null: what is not sent is not there.
+/// A parameter or a whole body that is not sent is not there, which is not null.
 fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut object)) = schema else {
-        return schema;
-    };
-    if let SchemaType::Array(types) = &object.schema_type
-        && let [kind, Type::Null] | [Type::Null, kind] = types.as_slice()
-    {
-        object.schema_type = SchemaType::Type(kind.clone());
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &object.schema_type
+                && let [kind, Type::Null] | [Type::Null, kind] = types.as_slice()
+            {
+                object.schema_type = SchemaType::Type(kind.clone());
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.items.retain(|item| !is_null(item));
+            match one_of.items.pop() {
+                Some(only) if one_of.items.is_empty() => only,
+                last => {
+                    one_of.items.extend(last);
+                    RefOr::T(Schema::OneOf(one_of))
+                }
+            }
+        }
+        other => other,
     }
-    RefOr::T(Schema::Object(object))
+}
+
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
 }
 
 fn description(schema: RefOr<Schema>) -> Option<String> {

@@ -20,7 +20,6 @@ pub(crate) struct ListPrices {
     /// A part of the model's name.
     search: Option<String>,
     /// Only of this provider.
-    #[param(pattern = r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
     provider: Option<String>,
 }
 

@@ -152,9 +152,11 @@ impl<const MAY_BE_EMPTY: bool> FromJson for KeySecret<MAY_BE_EMPTY> {
     fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let secret = Secret::from_json(node, problems)?;
         let text = secret.0.expose_secret();
-        let is_header_value = http::HeaderValue::from_str(text).is_ok();
+        let is_printable = text
+            .bytes()
+            .all(|byte| byte == b'\t' || matches!(byte, b' '..=b'~'));
         let is_blank = text.trim().is_empty() && !(MAY_BE_EMPTY && text.is_empty());
-        if is_blank || text.len() > MAX_VALUE || !is_header_value {
+        if is_blank || text.len() > MAX_VALUE || !is_printable {
             problems.invalid(
                 node.pointer.as_str(),
                 format!("a key has 1 to {MAX_VALUE} printable characters"),

@@ -19,7 +19,6 @@ pub(crate) struct ListModels {
     /// A part of the name.
     search: Option<String>,
     /// Only of this provider.
-    #[param(pattern = r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
     provider: Option<String>,
 }
 
