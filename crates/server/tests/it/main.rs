@@ -19,5 +19,7 @@ mod listeners;
 mod overshoot;
 mod passthrough;
 mod plain_process;
+mod readers;
 mod shutdown;
+mod slow_clients;
 mod upstream_faults;

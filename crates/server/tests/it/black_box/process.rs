@@ -22,6 +22,7 @@ pub(crate) struct Place {
     directory: TempDir,
     /// Without one, SQLite in the data directory.
     database: Option<TestDb>,
+    variables: Vec<(&'static str, &'static str)>,
     pub(crate) faults: Option<Faults>,
 }
 
@@ -36,6 +37,7 @@ impl Place {
         Self {
             directory,
             database: None,
+            variables: Vec::new(),
             faults: None,
         }
     }
@@ -57,6 +59,13 @@ impl Place {
         }
     }
 
+    /// With this setting.
+    #[must_use]
+    pub(crate) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.variables.push((variable, value));
+        self
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.directory.path().join("data")
     }
@@ -70,6 +79,7 @@ impl Place {
 
     fn command(&self) -> Command {
         let mut command = serve_command(&self.data_dir());
+        command.envs(self.variables.iter().copied());
         if let Some(database) = &self.database {
             command.env("TOLLGATE_DATABASE_URL", database.url());
         }
