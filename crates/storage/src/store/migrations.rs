@@ -26,6 +26,7 @@ macro_rules! all_steps {
             5 "create_records",
             6 "create_ledger",
             7 "create_log_blocks",
+            8 "describe_in_doubt",
         }
     };
 }
