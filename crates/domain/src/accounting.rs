@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::access::Endpoint;
 use crate::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
 use crate::limits::{MeterKind, ResetDuration, Window, WindowKey};
+use crate::live::CorrectionNote;
 use crate::money::Usd;
 use crate::provider::ProviderName;
 use crate::time::Timestamp;
@@ -196,6 +197,30 @@ pub struct LogEntry {
     pub ending: Ending,
 }
 
+/// A correction by hand, for the audit trail. What it did to counters is in [`FoldBatch::counters`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Correction {
+    /// When.
+    pub at: Timestamp,
+    /// Who, and why.
+    pub note: CorrectionNote,
+    /// Of what.
+    pub of: Corrected,
+    /// The amount before: used in the running window, or charged to the request.
+    pub before: Usd,
+    /// The amount after.
+    pub after: Usd,
+}
+
+/// What a correction corrected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corrected {
+    /// What a budget line has used in one window; its amount is the difference.
+    Budget(CounterAmount),
+    /// What a request was charged in doubt.
+    InDoubt(RequestId),
+}
+
 /// A place in the journal: everything before it has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct JournalPosition {
@@ -222,6 +247,8 @@ pub struct FoldBatch {
     pub log: Vec<LogEntry>,
     /// Requests whose in-doubt charge was corrected: the request, the new cost, and when.
     pub resolved: Vec<(RequestId, Usd, Timestamp)>,
+    /// Corrections by hand, in their order; each becomes an entry of the audit trail.
+    pub corrections: Vec<Correction>,
     /// Holds that are open at the end of the piece and were not at its start, or that changed.
     pub opened: Vec<OpenHold>,
     /// Holds that were open at its start and no longer are.

@@ -1,6 +1,8 @@
 //! The live numbers that the management API shows, without knowing the ledger.
 
-use crate::ids::RequestId;
+use uuid::Uuid;
+
+use crate::ids::{AuditEntryId, ProfileId, RequestId, UserId};
 use crate::limits::{Meter, MeterId};
 use crate::money::Usd;
 use crate::time::Timestamp;
@@ -14,6 +16,31 @@ pub struct Count {
     pub reserved: i64,
 }
 
+/// Who corrects an amount by hand, and why.
+///
+/// It travels in the journal's record of the correction, and becomes an entry of the audit trail in the transaction that
+/// brings the correction into the database: neither can be there without the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorrectionNote {
+    /// The id of the audit entry.
+    pub id: AuditEntryId,
+    /// Who does it, as the audit trail names it.
+    pub actor: String,
+    /// Why, in the actor's words.
+    pub reason: String,
+    /// The profile that the amount belongs to, if any.
+    pub profile: Option<ProfileId>,
+    /// The user that it belongs to, if any.
+    pub user: Option<UserId>,
+}
+
+impl CorrectionNote {
+    /// Longest actor that is kept, in bytes.
+    pub const ACTOR_BYTES: u16 = 255;
+    /// Longest reason that is kept, in bytes.
+    pub const REASON_BYTES: u16 = 4_000;
+}
+
 /// Why a correction was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdjustError {
@@ -23,6 +50,25 @@ pub enum AdjustError {
     /// No such in-doubt amount, or it was resolved before.
     #[error("no unresolved in-doubt amount has this id")]
     NotInDoubt,
+    /// It would take more from a counter than the counter has.
+    #[error("this takes ${taken} from a line that has used ${used} in its running window")]
+    BelowZero {
+        /// The line.
+        line: Uuid,
+        /// What it has used in the running window.
+        used: Usd,
+        /// What the correction would take away.
+        taken: Usd,
+    },
+    /// The sum would be beyond the largest amount.
+    #[error(
+        "together with what the line has used, this is beyond the largest amount, {}",
+        Usd::MAX
+    )]
+    TooLarge {
+        /// The line.
+        line: Uuid,
+    },
 }
 
 /// Reads and corrects the counters that enforcement uses: one counter, many readers.
@@ -39,17 +85,24 @@ pub trait LiveCounters: Send + Sync {
     /// Adds `delta` (negative: credits) to what `meter` has used in its running window.
     ///
     /// # Errors
-    /// As [`LiveCounters::reset`].
-    fn adjust(&self, meter: &Meter, delta: i64, now: Timestamp) -> Result<Count, AdjustError>;
+    /// As [`LiveCounters::reset`], or when the sum would leave the range from zero to the largest amount.
+    fn adjust(
+        &self,
+        meter: &Meter,
+        delta: i64,
+        note: CorrectionNote,
+        now: Timestamp,
+    ) -> Result<Count, AdjustError>;
 
     /// Replaces the amount that `request` was charged in doubt by `amount`, in the windows of its admission.
     ///
     /// # Errors
-    /// As [`LiveCounters::reset`], or when the request is not in doubt.
+    /// As [`LiveCounters::adjust`], or when the request is not in doubt.
     fn resolve_in_doubt(
         &self,
         request: RequestId,
         amount: Usd,
+        note: CorrectionNote,
         now: Timestamp,
     ) -> Result<(), AdjustError>;
 }

@@ -3,6 +3,7 @@
 //! Normalised: each entity stands once and refers to others by id, so that one change touches one entry. The maps are
 //! persistent, so that a new snapshot shares everything that did not change. `evaluate` joins them per request.
 
+mod budgets;
 mod change;
 mod entities;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
 
+pub use budgets::FoundBudget;
 pub use change::SnapshotChange;
 pub use entities::{
     Group, GroupId, GroupProfile, GroupProfileMode, KeyHolder, KeySecret, ModelLimit, User,

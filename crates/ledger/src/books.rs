@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use tollgate_domain::accounting::{
-    CounterAmount, CounterKey, HoldFacts, LogEntry, OpenHold, Outcome,
+    Corrected, Correction, CounterAmount, CounterKey, HoldFacts, LogEntry, OpenHold, Outcome,
 };
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::limits::Window;
@@ -28,6 +28,7 @@ pub(crate) struct Changes {
     pub(crate) counters: HashMap<CounterKey, CounterAmount>,
     pub(crate) log: Vec<LogEntry>,
     pub(crate) resolved: Vec<(RequestId, Usd, Timestamp)>,
+    pub(crate) corrections: Vec<Correction>,
     pub(crate) in_doubt: HashMap<RequestId, OpenHold>,
     /// `None`: the lattice came back, so what names the window is right again.
     moved: HashMap<CounterKey, Option<Window>>,
@@ -105,14 +106,39 @@ impl Books {
                 self.take(changes, request);
             }
             Record::Refuse(entry) => changes.log.push(*entry),
-            Record::Adjust { changes: by, .. } => changes.add(&by),
+            Record::Adjust {
+                at,
+                changes: by,
+                noted,
+            } => {
+                changes.add(&by);
+                if let (Some(noted), Some(change)) = (noted, by.first()) {
+                    changes.corrections.push(Correction {
+                        at,
+                        note: noted.note,
+                        of: Corrected::Budget(*change),
+                        before: noted.before,
+                        after: noted.before.saturating_add(Usd::from_nanos(change.amount)),
+                    });
+                }
+            }
             Record::Resolve {
                 at,
                 request,
                 amount,
                 changes: by,
+                noted,
             } => {
                 changes.add(&by);
+                if let Some(noted) = noted {
+                    changes.corrections.push(Correction {
+                        at,
+                        note: noted.note,
+                        of: Corrected::InDoubt(request),
+                        before: noted.before,
+                        after: amount,
+                    });
+                }
                 changes.in_doubt.remove(&request);
                 changes.resolved.push((request, amount, at));
             }

@@ -16,7 +16,7 @@ pub use written::Written;
 
 #[cfg(test)]
 pub(crate) use check::{repair_on, verify_on};
-pub(crate) use record::{Record, room_for};
+pub(crate) use record::{Noted, Record, room_for};
 pub(crate) use recover::{Setup, recover};
 pub(crate) use segment::{HEADER_BYTES, Next, next, number, path};
 pub(crate) use writer::{ExchangeRoom, Journal};

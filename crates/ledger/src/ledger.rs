@@ -13,10 +13,11 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::{
-    CounterAmount, Ending, HoldFacts, LedgerState, LogEntry, Outcome,
+    CounterAmount, Ending, HoldFacts, LedgerState, LogEntry, OpenHold, Outcome,
 };
 use tollgate_domain::error::{LimitRefusal, MeterReading};
 use tollgate_domain::ids::RequestId;
+use tollgate_domain::limits::MeterKind;
 use tollgate_domain::{Timestamp, Usd};
 
 use crate::config::LedgerConfig;
@@ -43,11 +44,21 @@ pub struct Ledger {
     meters: Meters,
     journal: Arc<Journal>,
     tally: Tally,
-    /// Requests charged in doubt that nobody has resolved: what each was charged, in money.
-    in_doubt: Mutex<HashMap<RequestId, Vec<CounterAmount>>>,
+    /// Requests charged in doubt that nobody has resolved.
+    in_doubt: Mutex<HashMap<RequestId, InDoubt>>,
+    /// Held by whoever takes from counters, so that what it checked still holds when it is done.
+    correcting: Mutex<()>,
     fold: Mutex<fold::Fold>,
     syncer: Option<JoinHandle<()>>,
     _lock: Box<dyn Any + Send + Sync>,
+}
+
+/// What a request was charged in doubt.
+#[derive(Debug, Clone)]
+struct InDoubt {
+    cost: Usd,
+    /// On which counters of money.
+    charges: Vec<CounterAmount>,
 }
 
 impl Ledger {
@@ -187,17 +198,17 @@ impl Ledger {
         let (at, charges, counts) = self.meters.close(&hold.held, charge, ending.at);
         ending.at = at;
         let (cost, outcome) = (ending.cost, ending.outcome);
-        if outcome == Outcome::InDoubt {
-            self.in_doubt
-                .lock()
-                .insert(hold.facts.request, money_only(&charges));
-        }
+        let charged = (outcome == Outcome::InDoubt).then(|| InDoubt::new(cost, &charges));
         let record = Record::Settle {
             request: hold.facts.request,
             ending,
             charges: charges.into_vec(),
         };
         let written = self.journal.close(&record, hold.room);
+        if let Some(charged) = charged {
+            // Now, that no correction is written before what it corrects.
+            self.in_doubt.lock().insert(hold.facts.request, charged);
+        }
         self.tally.closed(outcome);
         Settlement {
             cost,
@@ -270,11 +281,19 @@ fn kept(held: &HeldList) -> Vec<CounterAmount> {
         .collect()
 }
 
-/// What a correction of an in-doubt amount changes.
-fn money_only(charges: &[CounterAmount]) -> Vec<CounterAmount> {
-    let is_money =
-        |charge: &&CounterAmount| charge.key.kind == tollgate_domain::limits::MeterKind::Money;
-    charges.iter().filter(is_money).copied().collect()
+impl InDoubt {
+    /// `charges` may count other things as well, which nobody corrects.
+    fn new(cost: Usd, charges: &[CounterAmount]) -> Self {
+        let is_money = |charge: &&CounterAmount| charge.key.kind == MeterKind::Money;
+        Self {
+            cost,
+            charges: charges.iter().filter(is_money).copied().collect(),
+        }
+    }
+
+    fn of(hold: &OpenHold) -> Self {
+        Self::new(hold.facts.reserved_cost, &hold.holds)
+    }
 }
 
 fn internal(reason: &str) -> ReserveError {

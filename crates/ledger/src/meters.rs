@@ -209,6 +209,11 @@ impl Meters {
         self.0.lock().follow(changes)
     }
 
+    /// What the counter that `change` names has settled; `None` when its window does not run.
+    pub(crate) fn settled(&self, change: &CounterAmount) -> Option<i64> {
+        self.0.lock().settled(change)
+    }
+
     pub(crate) fn running(&self, ids: &[MeterId], now: Timestamp) -> Vec<CounterAmount> {
         self.0.lock().running(ids, now)
     }

@@ -17,8 +17,8 @@ use utoipa::openapi::{RefOr, Schema};
 pub(crate) use lists::AtLeastOne;
 pub(crate) use object::Object;
 pub(crate) use patch::Patch;
-pub(crate) use text::{Certificates, Description, Email, ModelEntry, Name, NotBlank, Tag};
-pub(crate) use types::{RotationInterval, Secret, Weight, Within};
+pub(crate) use text::{Certificates, Description, Email, ModelEntry, Name, NotBlank, Reason, Tag};
+pub(crate) use types::{Delta, RotationInterval, Secret, Weight, Within};
 
 use crate::problem::{FieldProblem, INCONSISTENT, Problem, UNKNOWN_REFERENCE};
 

@@ -74,7 +74,7 @@ permissions! {
         DeleteProviders = Delete,
     }
     MCPGateway { ViewMcp = View, CreateMcp = Create, UpdateMcp = Update, DeleteMcp = Delete }
-    Logs { ViewLogs = View }
+    Logs { ViewLogs = View, UpdateLogs = Update }
     AuditLogs { ViewAuditLogs = View }
 }
 

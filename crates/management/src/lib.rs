@@ -15,13 +15,16 @@ mod api_keys;
 mod audit;
 mod audit_trail;
 mod body;
+mod budgets;
 mod context;
+mod corrections;
 mod diff;
 mod door;
 mod edge;
 mod extract;
 mod groups;
 mod idempotency;
+mod in_doubt;
 mod limits;
 mod logs;
 mod mcp;
@@ -52,4 +55,6 @@ pub use secrets::{
     EnvironmentNames, MANAGEMENT_KEY_PREFIX, NewSecret, NoRandomness, SecretSource, SystemSecrets,
     VIRTUAL_KEY_PREFIX, describe_secret, hash_secret,
 };
-pub use state::{BoxFuture, ManagementParts, ManagementState, Policy, PublishError, Publisher};
+pub use state::{
+    BoxFuture, Fold, ManagementParts, ManagementState, Policy, PublishError, Publisher,
+};

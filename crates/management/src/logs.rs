@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::extract::parse_query;
 use crate::limits::money;
 use crate::problem::Problem;
 use crate::state::ManagementState;
@@ -154,12 +155,12 @@ impl LogQuery {
     /// A parameter that is none of its kind.
     fn filter(&self) -> Result<LogFilter, Problem> {
         Ok(LogFilter {
-            from: read::<Timestamp>(self.from.as_deref(), "from")?,
-            to: read::<Timestamp>(self.to.as_deref(), "to")?,
-            key: read::<VirtualKeyId>(self.virtual_key_id.as_deref(), "virtual_key_id")?,
-            user: read::<UserId>(self.user_id.as_deref(), "user_id")?,
+            from: parse_query::<Timestamp>(self.from.as_deref(), "from")?,
+            to: parse_query::<Timestamp>(self.to.as_deref(), "to")?,
+            key: parse_query::<VirtualKeyId>(self.virtual_key_id.as_deref(), "virtual_key_id")?,
+            user: parse_query::<UserId>(self.user_id.as_deref(), "user_id")?,
             profile: self.access_profile_id.map(ProfileId),
-            provider: read::<ProviderName>(self.provider.as_deref(), "provider")?,
+            provider: parse_query::<ProviderName>(self.provider.as_deref(), "provider")?,
             model: self.model.clone(),
             outcome: match self.outcome.as_deref() {
                 None => None,
@@ -172,14 +173,4 @@ impl LogQuery {
             },
         })
     }
-}
-
-fn read<T>(text: Option<&str>, name: &str) -> Result<Option<T>, Problem>
-where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
-    text.map(str::parse)
-        .transpose()
-        .map_err(|error: T::Err| Problem::invalid(format!("/query/{name}"), error.to_string()))
 }

@@ -240,7 +240,7 @@ impl From<AdjustError> for Problem {
     fn from(error: AdjustError) -> Self {
         match error {
             AdjustError::Unavailable => Self::unavailable(error.to_string()),
-            AdjustError::NotInDoubt => Self::not_found("amount in doubt", error),
+            other => Self::internal(&other),
         }
     }
 }

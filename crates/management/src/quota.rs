@@ -118,6 +118,8 @@ pub(crate) fn meters_of(snapshot: &Snapshot, key: &VirtualKey, now: Timestamp) -
     let mut meters = key.meters.clone();
     for grant in &key.grants {
         meters.extend(grant.meters.iter().cloned());
+        let of_models = grant.model_meters.iter().flat_map(|line| &line.meters);
+        meters.extend(of_models.cloned());
     }
     meters.extend(meters_of_holder(snapshot, key.holder, now));
     meters

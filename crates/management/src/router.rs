@@ -10,8 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::problem::Problem;
 use crate::state::ManagementState;
 use crate::{
-    access_profiles, api_keys, audit_trail, door, edge, groups, idempotency, logs, mcp,
-    model_configs, openapi, policy, prices, providers, quota, roles, users, virtual_keys,
+    access_profiles, api_keys, audit_trail, budgets, door, edge, groups, idempotency, in_doubt,
+    logs, mcp, model_configs, openapi, policy, prices, providers, quota, roles, users,
+    virtual_keys,
 };
 
 /// What the description groups operations by.
@@ -36,6 +37,10 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
     (
         "request log",
         "What was asked, what it cost and how it ended.",
+    ),
+    (
+        "corrections",
+        "Amounts that nobody is sure of, and budgets that were charged wrongly.",
     ),
     (
         "MCP",
@@ -72,7 +77,9 @@ fn operations() -> Operations {
             .merge(groups::user_teams())
             .merge(audit_trail::operations())
             .merge(model_configs::operations())
-            .merge(policy::operations()),
+            .merge(policy::operations())
+            .merge(in_doubt::operations())
+            .merge(budgets::operations()),
         api: api_keys::operations()
             .merge(providers::operations())
             .merge(prices::operations())

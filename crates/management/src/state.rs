@@ -34,6 +34,13 @@ pub trait Publisher: Send + Sync {
     fn publish(&self, changes: Vec<SnapshotChange>) -> BoxFuture<'_, Result<(), PublishError>>;
 }
 
+/// Brings what the ledger has written into the database.
+pub trait Fold: Send + Sync {
+    /// Returns once the database shows everything that was written before the call; or when that takes too long, which
+    /// changes nothing: what the ledger has written holds, and follows.
+    fn catch_up(&self) -> BoxFuture<'_, ()>;
+}
+
 /// Reads the policy that is in force, and answers what it would decide.
 pub trait Policy: Explain {
     /// The snapshot that the data plane decides by.
@@ -60,6 +67,8 @@ pub struct ManagementParts {
     pub store: Store,
     /// The counters that enforcement uses.
     pub live: Arc<dyn LiveCounters>,
+    /// Brings the ledger's corrections into the database.
+    pub fold: Arc<dyn Fold>,
     /// Brings changes to the data plane.
     pub publisher: Arc<dyn Publisher>,
     /// The policy in force.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use tollgate_domain::access::{Decision, Explain, Question, UnknownSubject};
 use tollgate_domain::ids::{ManagementKeyId, PermissionId, RequestId};
 use tollgate_domain::limits::{Meter, MeterId};
-use tollgate_domain::live::{AdjustError, Count, LiveCounters};
+use tollgate_domain::live::{AdjustError, CorrectionNote, Count, LiveCounters};
 use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
 use tollgate_domain::{Clock as _, IdSource as _, Timestamp, Usd};
 use tollgate_storage::management_keys::{self, NewManagementKey};
@@ -23,7 +23,9 @@ use tollgate_testkit::test_db::TestDb;
 use tower::ServiceExt as _;
 
 use crate::secrets::{EnvironmentNames, SystemSecrets, describe_secret};
-use crate::state::{BoxFuture, ManagementParts, ManagementState, Policy, PublishError, Publisher};
+use crate::state::{
+    BoxFuture, Fold, ManagementParts, ManagementState, Policy, PublishError, Publisher,
+};
 
 /// The management key that may do everything.
 pub(crate) const ADMIN: &str = "tgm-admin-of-the-tests-0123456789";
@@ -52,6 +54,19 @@ pub(crate) struct TestAnswer {
 pub(crate) struct TestCounters {
     pub(crate) count: Mutex<Count>,
     pub(crate) reset: Mutex<Vec<MeterId>>,
+    /// What every correction is refused with.
+    pub(crate) refusal: Mutex<Option<AdjustError>>,
+    /// Of what, by or to how much, and by whom.
+    pub(crate) corrected: Mutex<Vec<(String, i64, CorrectionNote)>>,
+}
+
+/// A database that has everything already.
+struct NothingToFold;
+
+impl Fold for NothingToFold {
+    fn catch_up(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Publishes as the server does: by reading what changed.
@@ -74,12 +89,37 @@ impl LiveCounters for TestCounters {
         Ok(())
     }
 
-    fn adjust(&self, _: &Meter, _: i64, _: Timestamp) -> Result<Count, AdjustError> {
-        Ok(*self.count.lock())
+    fn adjust(
+        &self,
+        meter: &Meter,
+        delta: i64,
+        note: CorrectionNote,
+        _: Timestamp,
+    ) -> Result<Count, AdjustError> {
+        if let Some(error) = self.refusal.lock().clone() {
+            return Err(error);
+        }
+        let mut count = self.count.lock();
+        count.used += delta;
+        self.corrected
+            .lock()
+            .push((meter.line_id.to_string(), delta, note));
+        Ok(*count)
     }
 
-    fn resolve_in_doubt(&self, _: RequestId, _: Usd, _: Timestamp) -> Result<(), AdjustError> {
-        Err(AdjustError::NotInDoubt)
+    fn resolve_in_doubt(
+        &self,
+        request: RequestId,
+        amount: Usd,
+        note: CorrectionNote,
+        _: Timestamp,
+    ) -> Result<(), AdjustError> {
+        if let Some(error) = self.refusal.lock().clone() {
+            return Err(error);
+        }
+        let resolved = (request.to_string(), amount.nanos(), note);
+        self.corrected.lock().push(resolved);
+        Ok(())
     }
 }
 
@@ -183,6 +223,7 @@ impl TestApp {
         let state = ManagementState::new(ManagementParts {
             store: store.clone(),
             live: live.clone(),
+            fold: Arc::new(NothingToFold),
             publisher: policy.clone(),
             policy: policy.clone(),
             clock: clock.clone(),

@@ -3,6 +3,7 @@
 mod access_profiles;
 mod attacks;
 mod concurrency;
+mod corrections;
 mod description;
 mod doors;
 mod groups;

@@ -75,6 +75,7 @@ impl Planes {
         let management = ManagementState::new(ManagementParts {
             store: installation.store.clone(),
             live: ledger.clone(),
+            fold: fold.clone(),
             publisher,
             policy: Arc::new(LivePolicy(gate)),
             clock: installation.clock.clone(),

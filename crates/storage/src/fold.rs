@@ -1,7 +1,8 @@
 //! Folds the journal into the database: counters, log rows, open holds and the position, in one transaction.
 
 mod batch;
-mod facts;
+mod corrections;
+pub(crate) mod facts;
 mod log;
 mod state;
 
@@ -27,10 +28,12 @@ impl Store {
         batch::counters(&mut tx, &batch.counters).await?;
         log::append(&mut tx, &batch.log).await?;
         batch::open_holds(&mut tx, &batch.opened, &batch.closed).await?;
-        batch::in_doubt(&mut tx, &batch.in_doubt).await?;
+        batch::in_doubt(&mut tx, &batch.in_doubt, &batch.log).await?;
         for (request, cost, at) in &batch.resolved {
+            batch::resolve(&mut tx, *request, *cost, *at).await?;
             log::resolve(&mut tx, *request, *cost, *at).await?;
         }
+        corrections::record(&mut tx, &batch.corrections).await?;
         put_position(&mut tx, batch).await?;
         let changes = tx.commit().await?;
         debug_assert!(changes.is_empty(), "a fold is no matter of the snapshot");

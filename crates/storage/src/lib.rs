@@ -30,6 +30,7 @@ pub mod audit;
 pub mod copies;
 pub mod groups;
 pub mod idempotency;
+pub mod in_doubt;
 pub mod management_keys;
 pub mod mcp;
 pub mod model_configs;

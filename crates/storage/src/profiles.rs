@@ -6,7 +6,7 @@ pub mod versions;
 
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
-use tollgate_domain::ids::{ProfileId, ProviderConfigId};
+use tollgate_domain::ids::{BudgetId, ProfileId, ProviderConfigId};
 
 use crate::error::{Result, StorageError};
 use crate::page::{Page, PageRequest};
@@ -106,6 +106,15 @@ pub async fn find_by_name(db: impl Into<Db<'_>>, name: &str) -> Result<Option<Ac
     statement.push(" and name_key = ");
     statement.push_value(name.to_lowercase());
     find_one(&mut db.into(), statement).await
+}
+
+/// The profile whose own content has the budget line `id`. Reads through all profiles: it is for a message, not for work.
+pub async fn with_budget(db: impl Into<Db<'_>>, id: BudgetId) -> Result<Option<ProfileId>> {
+    let statement =
+        query("select id from access_profiles where content like $1 order by id limit 1")
+            .bind(format!("%\"{id}\"%"));
+    let row = db.into().row(statement).await?;
+    row.map(|row| Ok(ProfileId(row.get("id")?))).transpose()
 }
 
 /// The profiles that `filter` lets through, oldest first.

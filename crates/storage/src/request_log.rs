@@ -16,10 +16,8 @@ use tollgate_domain::accounting::{LogEntry, Outcome};
 use tollgate_domain::ids::{ProfileId, RequestId, UserId, VirtualKeyId};
 use tollgate_domain::provider::ProviderName;
 
-use self::block::Block;
 use crate::error::Result;
 use crate::page::PageRequest;
-use crate::sql::query;
 use crate::tx::{Db, Tx};
 
 /// Which requests.
@@ -92,32 +90,6 @@ pub async fn list(
 /// end from the log, so that a long log is not counted.
 pub async fn count(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<u64> {
     search::count(&mut db.into(), filter).await
-}
-
-/// Requests that were charged in doubt and are not corrected, oldest first.
-pub async fn in_doubt(db: impl Into<Db<'_>>, page: PageRequest) -> Result<Vec<LoggedRequest>> {
-    let mut db = db.into();
-    let Some(oldest) = blocks::oldest(&mut db).await? else {
-        return Ok(Vec::new());
-    };
-    let mut statement =
-        query("select request_id from in_doubt where resolved_at is null and at >= ");
-    statement.push_value(oldest);
-    statement.push(" order by at, request_id");
-    statement.push_page(page);
-    let mut requests = Vec::new();
-    // A process that died leaves many of them in a block.
-    let mut read: Vec<Block> = Vec::new();
-    for row in db.rows(statement).await? {
-        let id: RequestId = row.parse("request_id")?;
-        if let Some(found) = read.iter().rev().find_map(|block| block.find(id)) {
-            requests.push(found);
-        } else if let Some((_, block)) = blocks::holding(&mut db, id).await? {
-            requests.extend(block.find(id));
-            read.push(block);
-        }
-    }
-    Ok(requests)
 }
 
 /// Removes requests that were admitted before `before`, at most `limit`; hourly sums and counters stay. Returns how many;

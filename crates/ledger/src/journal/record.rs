@@ -4,8 +4,9 @@ use tollgate_domain::access::Endpoint;
 use tollgate_domain::accounting::{
     CounterAmount, Ending, HoldFacts, JournalPosition, LogEntry, Outcome,
 };
-use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
+use tollgate_domain::ids::{AuditEntryId, CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
 use tollgate_domain::limits::Window;
+use tollgate_domain::live::CorrectionNote;
 use tollgate_domain::usage::ServiceTier;
 use tollgate_domain::{Timestamp, TokenUsage, Usd};
 
@@ -20,8 +21,10 @@ const CODE_BYTES: u16 = 64;
 pub(crate) const FRAME_BYTES: usize = 12;
 /// What every frame starts with, so that records can be found again after damage.
 pub(crate) const MARKER: [u8; 2] = *b"Tg";
-/// The version of every payload.
+/// The version of a payload that says nothing that the first format could not say.
 const VERSION: u8 = 1;
+/// The version of a correction that says who made it and why.
+const NOTED_VERSION: u8 = 2;
 /// No payload is longer; a longer length is damage.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
@@ -60,10 +63,12 @@ pub(crate) enum Record {
     Release { request: RequestId, at: Timestamp },
     /// A request was refused.
     Refuse(Box<LogEntry>),
-    /// Counters were corrected by hand.
+    /// Counters were corrected.
     Adjust {
         at: Timestamp,
         changes: Vec<CounterAmount>,
+        /// `None`: by something that has its own place in the audit trail, such as a propagate.
+        noted: Option<Noted>,
     },
     /// An in-doubt amount was replaced.
     Resolve {
@@ -71,6 +76,7 @@ pub(crate) enum Record {
         request: RequestId,
         amount: Usd,
         changes: Vec<CounterAmount>,
+        noted: Option<Noted>,
     },
     /// Usage followed an edited line into another window.
     Move { at: Timestamp, moved: Move },
@@ -83,7 +89,25 @@ pub(crate) enum Record {
     Skip(usize),
 }
 
+/// What a correction by hand says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) note: CorrectionNote,
+    /// The amount before the correction.
+    pub(crate) before: Usd,
+}
+
 impl Record {
+    /// The lowest version that can say it, so that an older program reads as much as it can.
+    fn version(&self) -> u8 {
+        match self {
+            Self::Adjust { noted: Some(_), .. } | Self::Resolve { noted: Some(_), .. } => {
+                NOTED_VERSION
+            }
+            _ => VERSION,
+        }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Open { .. } => 1,
@@ -118,7 +142,7 @@ impl Record {
     pub(crate) fn encode(&self, salt: u32) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(768);
         bytes.extend_from_slice(&MARKER);
-        bytes.extend_from_slice(&[self.code(), VERSION]);
+        bytes.extend_from_slice(&[self.code(), self.version()]);
         bytes.extend_from_slice(&[0; 8]);
         self.payload(&mut Encoder(&mut bytes));
         let length = u32::try_from(bytes.len() - FRAME_BYTES).unwrap_or(u32::MAX);
@@ -156,20 +180,23 @@ impl Record {
                 encode_facts(to, &entry.facts);
                 encode_ending(to, &entry.ending);
             }
-            Self::Adjust { at, changes } => {
+            Self::Adjust { at, changes, noted } => {
                 to.instant(*at);
                 to.counters(changes);
+                encode_note(to, noted.as_ref());
             }
             Self::Resolve {
                 at,
                 request,
                 amount,
                 changes,
+                noted,
             } => {
                 to.instant(*at);
                 to.uuid(request.uuid());
                 to.i64(amount.nanos());
                 to.counters(changes);
+                encode_note(to, noted.as_ref());
             }
             Self::Move { at, moved } => {
                 to.instant(*at);
@@ -186,8 +213,13 @@ impl Record {
     }
 
     /// The record of a payload whose checksum has been found right.
-    pub(crate) fn decode(code: u8, payload: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn decode(code: u8, version: u8, payload: &[u8]) -> Result<Self, Malformed> {
         let mut from = Decoder(payload);
+        let has_note = match (code, version) {
+            (_, VERSION) => false,
+            (6 | 7, NOTED_VERSION) => true,
+            _ => return Err(Malformed),
+        };
         let record = match code {
             1 => Self::Open {
                 facts: decode_facts(&mut from)?,
@@ -214,12 +246,14 @@ impl Record {
             6 => Self::Adjust {
                 at: from.instant()?,
                 changes: from.counters()?,
+                noted: when(has_note, || decode_note(&mut from))?,
             },
             7 => Self::Resolve {
                 at: from.instant()?,
                 request: RequestId::from_uuid(from.uuid()?),
                 amount: Usd::from_nanos(from.i64()?),
                 changes: from.counters()?,
+                noted: when(has_note, || decode_note(&mut from))?,
             },
             8 => Self::Move {
                 at: from.instant()?,
@@ -263,6 +297,47 @@ mod flag {
     pub(super) const VERSION: u8 = 1 << 3;
     pub(super) const STREAM: u8 = 1 << 4;
     pub(super) const BOUND: u8 = 1 << 5;
+}
+
+fn encode_note(to: &mut Encoder<'_>, noted: Option<&Noted>) {
+    let Some(Noted { note, before }) = noted else {
+        return;
+    };
+    to.uuid(note.id.uuid());
+    to.text(&note.actor, CorrectionNote::ACTOR_BYTES);
+    to.text(&note.reason, CorrectionNote::REASON_BYTES);
+    let user = if note.user.is_some() { flag::USER } else { 0 };
+    let profile = if note.profile.is_some() {
+        flag::PROFILE
+    } else {
+        0
+    };
+    to.u8(user | profile);
+    if let Some(user) = note.user {
+        to.uuid(user.uuid());
+    }
+    if let Some(profile) = note.profile {
+        to.i64(profile.0);
+    }
+    to.i64(before.nanos());
+}
+
+fn decode_note(from: &mut Decoder<'_>) -> Result<Noted, Malformed> {
+    let id = AuditEntryId::from_uuid(from.uuid()?);
+    let actor = from.text()?.to_owned();
+    let reason = from.text()?.to_owned();
+    let flags = from.u8()?;
+    let has = |flag: u8| flags & flag != 0;
+    Ok(Noted {
+        note: CorrectionNote {
+            id,
+            actor,
+            reason,
+            user: when(has(flag::USER), || Ok(UserId::from_uuid(from.uuid()?)))?,
+            profile: when(has(flag::PROFILE), || Ok(ProfileId(from.i64()?)))?,
+        },
+        before: Usd::from_nanos(from.i64()?),
+    })
 }
 
 fn encode_facts(to: &mut Encoder<'_>, facts: &HoldFacts) {
@@ -395,4 +470,71 @@ fn decode_usage(from: &mut Decoder<'_>) -> Result<TokenUsage, Malformed> {
             tier.map(|(tier, _)| *tier).ok_or(Malformed)?
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// The instant, and no counters.
+    const OLD_ADJUST: [u8; 10] = [7, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    fn adjust(noted: Option<Noted>) -> Record {
+        Record::Adjust {
+            at: Timestamp::from_micros(7),
+            changes: Vec::new(),
+            noted,
+        }
+    }
+
+    fn noted(user: Option<UserId>, profile: Option<ProfileId>) -> Noted {
+        Noted {
+            note: CorrectionNote {
+                id: AuditEntryId::from_uuid(Uuid::from_u128(1)),
+                actor: "mk_1".to_owned(),
+                reason: "the invoice says «less»".to_owned(),
+                profile,
+                user,
+            },
+            before: Usd::from_nanos(5),
+        }
+    }
+
+    fn read_back(record: &Record) -> Result<Record, Malformed> {
+        let bytes = record.encode(0);
+        Record::decode(bytes[2], bytes[3], &bytes[FRAME_BYTES..])
+    }
+
+    #[test]
+    fn corrections_without_a_note_are_those_of_the_first_version() {
+        let bytes = adjust(None).encode(0);
+        assert_eq!((bytes[3], &bytes[FRAME_BYTES..]), (1, &OLD_ADJUST[..]));
+        assert_eq!(Record::decode(6, 1, &OLD_ADJUST), Ok(adjust(None)));
+    }
+
+    #[test]
+    fn notes_are_read_back() {
+        let user = Some(UserId::from_uuid(Uuid::from_u128(2)));
+        for noted in [noted(None, None), noted(user, Some(ProfileId(3)))] {
+            let resolve = Record::Resolve {
+                at: Timestamp::from_micros(7),
+                request: RequestId::from_uuid(Uuid::from_u128(9)),
+                amount: Usd::from_nanos(4),
+                changes: Vec::new(),
+                noted: Some(noted.clone()),
+            };
+            assert_eq!(read_back(&resolve), Ok(resolve));
+            let adjust = adjust(Some(noted));
+            assert_eq!(adjust.encode(0)[3], 2);
+            assert_eq!(read_back(&adjust), Ok(adjust));
+        }
+    }
+
+    #[test]
+    fn unknown_versions_are_not_guessed_at() {
+        assert_eq!(Record::decode(6, 3, &OLD_ADJUST), Err(Malformed));
+        assert_eq!(Record::decode(9, 2, &[0; 24]), Err(Malformed));
+    }
 }

@@ -55,6 +55,7 @@ pub(crate) fn read_header(bytes: &[u8]) -> Option<(Uuid, u64)> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {
     pub(crate) code: u8,
+    pub(crate) version: u8,
     pub(crate) payload: &'a [u8],
     /// Bytes of the whole record.
     pub(crate) length: usize,
@@ -62,7 +63,7 @@ pub(crate) struct Frame<'a> {
 
 impl Frame<'_> {
     pub(crate) fn record(&self) -> Option<Record> {
-        Record::decode(self.code, self.payload).ok()
+        Record::decode(self.code, self.version, self.payload).ok()
     }
 }
 
@@ -115,6 +116,7 @@ pub(crate) fn next(bytes: &[u8], salt: u32) -> Next<'_> {
     }
     Next::Frame(Frame {
         code: front[2],
+        version: front[3],
         payload,
         length: FRAME_BYTES + length,
     })

@@ -280,6 +280,7 @@ impl Changes {
                 .collect(),
             log: self.log.clone(),
             resolved: self.resolved.clone(),
+            corrections: self.corrections.clone(),
             opened,
             closed,
             in_doubt: self.in_doubt.values().cloned().collect(),

@@ -7,11 +7,11 @@ use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::error::MeterReading;
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::limits::{Meter, MeterId};
-use tollgate_domain::live::{AdjustError, Count, LiveCounters};
+use tollgate_domain::live::{AdjustError, CorrectionNote, Count, LiveCounters};
 use tollgate_domain::{Timestamp, Usd};
 
-use super::Ledger;
-use crate::journal::Record;
+use super::{InDoubt, Ledger};
+use crate::journal::{Noted, Record};
 use crate::ledger::LedgerStats;
 use crate::meters::Verdict;
 
@@ -56,14 +56,52 @@ impl Ledger {
         }
     }
 
-    /// Writes and makes a correction.
-    fn correct(&self, mut changes: Vec<CounterAmount>, at: Timestamp) -> Result<(), AdjustError> {
+    /// Writes and makes a correction of counters.
+    fn correct(
+        &self,
+        mut changes: Vec<CounterAmount>,
+        note: Option<CorrectionNote>,
+        at: Timestamp,
+    ) -> Result<(), AdjustError> {
         self.record_moves(&self.meters.follow(&mut changes), at);
-        let record = Record::Adjust { at, changes };
+        self.check_range(&changes)?;
+        let used = |change: &CounterAmount| self.meters.settled(change).unwrap_or_default();
+        let noted = note.map(|note| Noted {
+            note,
+            before: Usd::from_nanos(changes.first().map_or(0, used)),
+        });
+        self.write_correction(Record::Adjust { at, changes, noted })
+    }
+
+    /// No counter leaves the range from zero to the largest amount. Between this and the change only settlements can
+    /// come, which add: whoever corrects holds the lock.
+    fn check_range(&self, changes: &[CounterAmount]) -> Result<(), AdjustError> {
+        for change in changes {
+            // Nothing is admitted into a window that has ended, and it may be forgotten here.
+            let Some(used) = self.meters.settled(change) else {
+                continue;
+            };
+            let line = change.key.line;
+            match used.checked_add(change.amount) {
+                None => return Err(AdjustError::TooLarge { line }),
+                Some(sum) if sum < 0 && change.amount < 0 => {
+                    return Err(AdjustError::BelowZero {
+                        line,
+                        used: Usd::from_nanos(used),
+                        taken: Usd::from_nanos(change.amount.saturating_neg()),
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn write_correction(&self, record: Record) -> Result<(), AdjustError> {
         self.journal
             .admit(&record, 0)
             .map_err(|_| AdjustError::Unavailable)?;
-        if let Record::Adjust { changes, .. } = record {
+        if let Record::Adjust { changes, .. } | Record::Resolve { changes, .. } = record {
             self.meters.apply(&changes);
         }
         Ok(())
@@ -77,6 +115,7 @@ impl LiveCounters for Ledger {
     }
 
     fn reset(&self, meters: &[MeterId], now: Timestamp) -> Result<(), AdjustError> {
+        let _turn = self.correcting.lock();
         let now = self.meters.advance(now);
         let mut changes = self.meters.running(meters, now);
         if changes.is_empty() {
@@ -85,16 +124,23 @@ impl LiveCounters for Ledger {
         for change in &mut changes {
             change.amount = change.amount.saturating_neg();
         }
-        self.correct(changes, now)
+        self.correct(changes, None, now)
     }
 
-    fn adjust(&self, meter: &Meter, delta: i64, now: Timestamp) -> Result<Count, AdjustError> {
+    fn adjust(
+        &self,
+        meter: &Meter,
+        delta: i64,
+        note: CorrectionNote,
+        now: Timestamp,
+    ) -> Result<Count, AdjustError> {
+        let _turn = self.correcting.lock();
         let now = self.meters.advance(now);
         if let Some(spec) = &meter.window {
             let (line, kind) = (meter.id.line, meter.id.kind);
             let window = spec.window(now);
             let change = CounterAmount::new(line, kind, spec.duration, window, delta);
-            self.correct(vec![change], now)?;
+            self.correct(vec![change], Some(note), now)?;
         }
         Ok(self.meters.count(meter, now))
     }
@@ -103,32 +149,26 @@ impl LiveCounters for Ledger {
         &self,
         request: RequestId,
         amount: Usd,
+        note: CorrectionNote,
         now: Timestamp,
     ) -> Result<(), AdjustError> {
+        let _turn = self.correcting.lock();
         let at = self.meters.advance(now);
-        // Held until the journal has it, so that no two resolve the same request.
-        let mut in_doubt = self.in_doubt.lock();
-        let mut changes = in_doubt
-            .get(&request)
-            .cloned()
-            .ok_or(AdjustError::NotInDoubt)?;
-        for change in &mut changes {
+        let charged = self.in_doubt.lock().get(&request).cloned();
+        let InDoubt { cost, mut charges } = charged.ok_or(AdjustError::NotInDoubt)?;
+        for change in &mut charges {
             change.amount = amount.nanos().saturating_sub(change.amount);
         }
-        self.record_moves(&self.meters.follow(&mut changes), at);
-        let record = Record::Resolve {
+        self.record_moves(&self.meters.follow(&mut charges), at);
+        self.check_range(&charges)?;
+        self.write_correction(Record::Resolve {
             at,
             request,
             amount,
-            changes,
-        };
-        self.journal
-            .admit(&record, 0)
-            .map_err(|_| AdjustError::Unavailable)?;
-        in_doubt.remove(&request);
-        if let Record::Resolve { changes, .. } = record {
-            self.meters.apply(&changes);
-        }
+            changes: charges,
+            noted: Some(Noted { note, before: cost }),
+        })?;
+        self.in_doubt.lock().remove(&request);
         Ok(())
     }
 }

@@ -10,11 +10,12 @@ use parking_lot::Mutex;
 use tollgate_domain::accounting::{
     CounterAmount, CounterKey, Ending, LedgerState, OpenHold, Outcome,
 };
+use tollgate_domain::ids::RequestId;
 use tollgate_domain::{Timestamp, TokenUsage};
 
 use super::fold::Fold;
 use super::stats::Tally;
-use super::{Ledger, money_only};
+use super::{InDoubt, Ledger};
 use crate::books::{Books, Changes};
 use crate::config::LedgerConfig;
 use crate::error::OpenError;
@@ -75,7 +76,7 @@ impl Ledger {
         for hold in replay.books.open.into_values() {
             let record = interrupted(&hold, started);
             add(&mut replay.counters, &hold.holds);
-            in_doubt.insert(hold.facts.request, money_only(&hold.holds));
+            in_doubt.insert(hold.facts.request, InDoubt::of(&hold));
             // The record is an end like any other: what the disk does not take now, it takes later.
             let room = room_for(hold.holds.len());
             if journal.reserve_room(room).is_ok() {
@@ -105,6 +106,7 @@ impl Ledger {
             journal,
             tally: Tally::default(),
             in_doubt: Mutex::new(in_doubt),
+            correcting: Mutex::default(),
             syncer: Some(syncer),
             _lock: lock,
         })
@@ -136,14 +138,14 @@ struct Replay {
     books: Books,
     changes: Changes,
     counters: HashMap<CounterKey, CounterAmount>,
-    in_doubt: HashMap<tollgate_domain::ids::RequestId, Vec<CounterAmount>>,
+    in_doubt: HashMap<RequestId, InDoubt>,
 }
 
 impl Replay {
     fn new(state: &LedgerState) -> Self {
         let mut counters = HashMap::new();
         add(&mut counters, &state.counters);
-        let charged = |hold: &OpenHold| (hold.facts.request, money_only(&hold.holds));
+        let charged = |hold: &OpenHold| (hold.facts.request, InDoubt::of(hold));
         Self {
             books: Books::new(state.open.clone()),
             changes: Changes::default(),
@@ -165,7 +167,7 @@ impl Replay {
             add(&mut self.counters, std::slice::from_ref(change));
         }
         for (request, hold) in &changes.in_doubt {
-            self.in_doubt.insert(*request, money_only(&hold.holds));
+            self.in_doubt.insert(*request, InDoubt::of(hold));
         }
         for (request, _, _) in &changes.resolved {
             self.in_doubt.remove(request);

@@ -195,6 +195,20 @@ impl Table {
         }
     }
 
+    /// What the counter that `change` names has settled; `None` when its window does not run.
+    pub(crate) fn settled(&self, change: &CounterAmount) -> Option<i64> {
+        if !window_of(change).contains(self.last) {
+            return None;
+        }
+        let slot = self.index.get(&key_of(change));
+        let state = slot.and_then(|slot| self.states.get(*slot as usize));
+        let cell = state.and_then(|state| {
+            let at = state.resolve(change.key.window)?;
+            state.cells.get(at)
+        });
+        Some(cell.map_or(0, |cell| cell.settled))
+    }
+
     /// What the meters with these ids have settled in their running windows.
     pub(crate) fn running(&mut self, ids: &[MeterId], now: Timestamp) -> Vec<CounterAmount> {
         let at = self.advance(now);

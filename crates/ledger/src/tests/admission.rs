@@ -136,8 +136,14 @@ fn doubt_charges_what_was_held_and_can_be_resolved_once() {
     let settled = ledger.settle(hold, ended(Outcome::InDoubt, noon()));
     assert_eq!(settled.cost.nanos(), 20);
     assert_eq!(count(&ledger, &budget), (20, 0));
-    let resolve =
-        || ledger.resolve_in_doubt(request(1), tollgate_domain::Usd::from_nanos(7), noon());
+    let resolve = || {
+        ledger.resolve_in_doubt(
+            request(1),
+            tollgate_domain::Usd::from_nanos(7),
+            note(2),
+            noon(),
+        )
+    };
     resolve().unwrap();
     assert_eq!(count(&ledger, &budget), (7, 0));
     assert!(resolve().is_err());
@@ -257,13 +263,16 @@ fn a_lowered_limit_refuses_new_holds_and_lets_running_ones_end() {
 fn corrections_count_and_resets_start_again() {
     let ledger = ledger();
     let budget = Arc::new(meter(1, MeterKind::Money, 10));
-    assert_eq!(ledger.adjust(&budget, 10, noon()).unwrap().used, 10);
+    assert_eq!(
+        ledger.adjust(&budget, 10, note(1), noon()).unwrap().used,
+        10
+    );
     assert!(
         ledger
             .reserve(facts(1, 1), &[need(&budget, 1)], noon())
             .is_err()
     );
-    assert_eq!(ledger.adjust(&budget, -4, noon()).unwrap().used, 6);
+    assert_eq!(ledger.adjust(&budget, -4, note(1), noon()).unwrap().used, 6);
     ledger.reset(&[budget.id], noon()).unwrap();
     assert_eq!(count(&ledger, &budget), (0, 0));
 }

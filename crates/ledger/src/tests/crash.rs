@@ -56,7 +56,7 @@ fn open_holds_of_a_dead_process_are_charged_in_doubt_once() {
     let ledger = open(&disk, database.state()).unwrap();
     assert_eq!(ledger.count(&budget, noon()).used, answered + held);
     ledger
-        .resolve_in_doubt(request(2), tollgate_domain::Usd::ZERO, noon())
+        .resolve_in_doubt(request(2), tollgate_domain::Usd::ZERO, note(1), noon())
         .unwrap();
     assert_eq!(ledger.count(&budget, noon()).used, answered + held - 100);
 }

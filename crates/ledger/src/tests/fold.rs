@@ -102,7 +102,7 @@ fn refusals_and_corrections_reach_the_database() {
         ending: ended(Outcome::Refused, noon()),
     };
     ledger.refuse(refused.clone()).unwrap();
-    ledger.adjust(&budget, 40, noon()).unwrap();
+    ledger.adjust(&budget, 40, note(1), noon()).unwrap();
     let needs = [need(&budget, 10)];
     let hold = ledger.reserve(facts(2, 10), &needs, noon()).unwrap();
     ledger.settle(hold, ended(Outcome::InDoubt, noon()));
@@ -112,7 +112,7 @@ fn refusals_and_corrections_reach_the_database() {
     assert_eq!(database.state().in_doubt.len(), 1);
     assert_eq!(database.state().in_doubt[0].holds[0].amount, 10);
     ledger
-        .resolve_in_doubt(request(2), Usd::from_nanos(4), noon())
+        .resolve_in_doubt(request(2), Usd::from_nanos(4), note(2), noon())
         .unwrap();
     database.fold(&ledger, 100);
     assert_eq!(database.state().in_doubt, []);

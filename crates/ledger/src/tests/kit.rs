@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tollgate_domain::access::{Endpoint, Need};
 use tollgate_domain::accounting::{
-    CounterAmount, CounterKey, Ending, FoldBatch, HoldFacts, LedgerState, LogEntry, OpenHold,
-    Outcome,
+    Correction, CounterAmount, CounterKey, Ending, FoldBatch, HoldFacts, LedgerState, LogEntry,
+    OpenHold, Outcome,
 };
-use tollgate_domain::ids::{RequestId, VirtualKeyId};
+use tollgate_domain::ids::{AuditEntryId, RequestId, VirtualKeyId};
 use tollgate_domain::limits::{
     Holder, HolderKind, Meter, MeterId, MeterKind, ResetDuration, WindowSpec,
 };
+use tollgate_domain::live::CorrectionNote;
 use tollgate_domain::{Timestamp, TokenUsage, Usd};
 use uuid::Uuid;
 
@@ -117,6 +118,17 @@ pub(super) fn ended(outcome: Outcome, at: Timestamp) -> Ending {
     }
 }
 
+/// Who corrects, and why; about nobody in particular.
+pub(super) fn note(number: u128) -> CorrectionNote {
+    CorrectionNote {
+        id: AuditEntryId::from_uuid(Uuid::from_u128(number)),
+        actor: "mk_1".to_owned(),
+        reason: "the provider's invoice says so".to_owned(),
+        profile: None,
+        user: None,
+    }
+}
+
 /// Syncs only when it is told to.
 pub(super) fn config() -> LedgerConfig {
     LedgerConfig {
@@ -154,6 +166,8 @@ pub(super) struct Database {
     pub(super) state: LedgerState,
     pub(super) counters: BTreeMap<CounterKey, CounterAmount>,
     pub(super) log: Vec<LogEntry>,
+    /// The audit trail.
+    pub(super) corrections: Vec<Correction>,
     open: BTreeMap<RequestId, OpenHold>,
     in_doubt: BTreeMap<RequestId, OpenHold>,
 }
@@ -200,6 +214,7 @@ impl Database {
             self.in_doubt.insert(hold.facts.request, hold);
         }
         self.log.extend(batch.log);
+        self.corrections.extend(batch.corrections);
         for (request, cost, _) in batch.resolved {
             self.in_doubt.remove(&request);
             let rows = self.log.iter_mut();

@@ -13,7 +13,7 @@ use tollgate_domain::accounting::{LedgerState, LogEntry, Outcome};
 use tollgate_domain::limits::{
     Boost, Meter, MeterKind, ResetDuration, Window, WindowKey, WindowSpec,
 };
-use tollgate_domain::live::LiveCounters as _;
+use tollgate_domain::live::{AdjustError, LiveCounters as _};
 use tollgate_domain::{Timestamp, Usd};
 
 use self::naive::{Cell, Model, ModelHold};
@@ -148,11 +148,17 @@ impl Run {
             Step::Adjust { line, delta } => {
                 let at = self.model.tick();
                 let meter = self.lines[line].clone();
-                let count = self.ledger().adjust(&meter, delta, self.model.now).unwrap();
-                if meter.window.is_some() {
-                    self.model.charge(self.cell(line, at), delta);
+                let cell = self.cell(line, at);
+                let corrected = self.ledger().adjust(&meter, delta, note(1), self.model.now);
+                let sum = self.model.used(cell) + delta;
+                let is_below_zero = meter.window.is_some() && sum < 0 && delta < 0;
+                assert_eq!(corrected.is_err(), is_below_zero, "{corrected:?}");
+                if let Ok(count) = corrected {
+                    if meter.window.is_some() {
+                        self.model.charge(cell, delta);
+                    }
+                    assert_eq!(count.used, self.model.used(cell));
                 }
-                assert_eq!(count.used, self.model.used(self.cell(line, at)));
             }
             Step::Reset { line } => {
                 let at = self.model.tick();
@@ -339,10 +345,24 @@ impl Run {
         let name = request(number as u128);
         let result = self
             .ledger()
-            .resolve_in_doubt(name, Usd::from_nanos(amount), at);
-        let charged = self.model.in_doubt.remove(&number);
-        assert_eq!(result.is_ok(), charged.is_some());
-        for (line, window, was) in charged.into_iter().flatten() {
+            .resolve_in_doubt(name, Usd::from_nanos(amount), note(2), at);
+        let Some(charged) = self.model.in_doubt.remove(&number) else {
+            assert_eq!(result, Err(AdjustError::NotInDoubt));
+            return;
+        };
+        let is_below_zero = charged.iter().any(|(line, window, was)| {
+            window.contains(at)
+                && amount < *was
+                && self.model.used(self.cell(*line, at)) + amount < *was
+        });
+        if is_below_zero {
+            assert!(matches!(result, Err(AdjustError::BelowZero { .. })));
+            self.model.in_doubt.insert(number, charged);
+            self.ledger().carry_over(&self.lines, at);
+            return;
+        }
+        result.unwrap();
+        for (line, window, was) in charged {
             // A window that runs and was left by an edit is corrected where its usage went.
             let cell = if window.contains(at) {
                 self.cell(line, at)

@@ -140,7 +140,7 @@ fn a_hold_that_a_move_met_is_charged_where_it_went_also_after_a_crash() {
 fn another_duration_starts_at_zero() {
     let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
     let daily = Arc::new(meter(1, MeterKind::Money, 100));
-    ledger.adjust(&daily, 50, noon()).unwrap();
+    ledger.adjust(&daily, 50, note(1), noon()).unwrap();
     let mut weekly = meter(1, MeterKind::Money, 100);
     if let Some(spec) = &mut weekly.window {
         spec.duration = ResetDuration::Week;

@@ -17,6 +17,8 @@ const MAX_MODEL: usize = 512;
 const MAX_CERTIFICATES: usize = 1 << 20;
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 10_000;
+/// Longest reason, in characters: in bytes it is what the journal keeps.
+const MAX_REASON: usize = 1_000;
 
 macro_rules! texts {
     ($($(#[doc = $doc:literal])* $name:ident($check:path, $least:literal..=$most:ident, $pattern:expr);)+) => {$(
@@ -90,19 +92,27 @@ texts! {
     Certificates(certificates, 52..=MAX_CERTIFICATES, Some(
         r"-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----"
     ));
+    /// Why something is done: as a name, and longer.
+    Reason(reason, 1..=MAX_REASON, Some(
+        r"^[\t-\r \x85]*[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*[\t-\r \x85]*$"
+    ));
     /// A text for people.
     Description(description, 0..=MAX_DESCRIPTION, None);
 }
 
 fn name(text: &str) -> Result<&str, String> {
-    trimmed(text, "a name")
+    trimmed(text, "a name", MAX_NAME)
 }
 
 fn tag(text: &str) -> Result<&str, String> {
     if text.contains(',') {
         return Err("a tag cannot contain a comma, which separates tags in searches".to_owned());
     }
-    trimmed(text, "a tag")
+    trimmed(text, "a tag", MAX_NAME)
+}
+
+fn reason(text: &str) -> Result<&str, String> {
+    trimmed(text, "a reason", MAX_REASON)
 }
 
 fn email(text: &str) -> Result<&str, String> {
@@ -159,12 +169,12 @@ fn description(text: &str) -> Result<&str, String> {
 }
 
 /// The text without white space around it, if what is left may be shown in one line.
-fn trimmed<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+fn trimmed<'a>(text: &'a str, what: &str, most: usize) -> Result<&'a str, String> {
     let trimmed = text.trim();
     let length = trimmed.chars().count();
-    if length == 0 || length > MAX_NAME {
+    if length == 0 || length > most {
         return Err(format!(
-            "{what} must have 1 to {MAX_NAME} characters, this has {length}"
+            "{what} must have 1 to {most} characters, this has {length}"
         ));
     }
     if trimmed.chars().any(char::is_control) {

@@ -174,6 +174,52 @@ impl FromJson for Usd {
     }
 }
 
+/// A difference of dollars that is one, with at most nine decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Delta(Usd);
+
+impl Delta {
+    pub(crate) const fn nanos(self) -> i64 {
+        self.0.nanos()
+    }
+}
+
+impl FromJson for Delta {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let nanos = number(node, problems, 9, "an amount in US dollars")?;
+        // The smallest integer has no counterpart, so it stays out.
+        let fits = i64::try_from(nanos)
+            .ok()
+            .filter(|nanos| *nanos != i64::MIN && *nanos != 0);
+        if fits.is_none() {
+            problems.invalid(
+                node.pointer.as_str(),
+                format!(
+                    "a difference must lie between -{0} and {0} and cannot be 0",
+                    Usd::MAX
+                ),
+            );
+        }
+        fits.map(|nanos| Self(Usd::from_nanos(nanos)))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        let side = || plain(Type::Number);
+        OneOfBuilder::new()
+            .item(
+                side()
+                    .minimum(Some(-9_223_372_036.0))
+                    .exclusive_maximum(Some(0.0)),
+            )
+            .item(
+                side()
+                    .exclusive_minimum(Some(0.0))
+                    .maximum(Some(9_223_372_036.0)),
+            )
+            .into()
+    }
+}
+
 /// Orders things that are otherwise equal; larger first. Not money, so a float is exact enough.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Weight(pub(crate) f64);

@@ -77,3 +77,17 @@ impl From<Page> for tollgate_storage::PageRequest {
         }
     }
 }
+
+/// A parameter that is more than its text.
+///
+/// # Errors
+/// One that is none of its kind.
+pub(crate) fn parse_query<T>(text: Option<&str>, name: &str) -> Result<Option<T>, Problem>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error: T::Err| Problem::invalid(format!("/query/{name}"), error.to_string()))
+}

@@ -58,6 +58,7 @@ async fn with_request(app: TestApp) -> (TestApp, RequestId) {
         counters: Vec::new(),
         log: vec![LogEntry { facts, ending }],
         resolved: Vec::new(),
+        corrections: Vec::new(),
         in_doubt: Vec::new(),
         opened: Vec::new(),
         closed: Vec::new(),

@@ -7,9 +7,11 @@ use anyhow::Context as _;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tollgate_domain::accounting::{FoldBatch, JournalPosition};
 use tollgate_ledger::Ledger;
+use tollgate_management::BoxFuture;
 use tollgate_storage::Store;
 
 use crate::config::Fold;
@@ -20,12 +22,40 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// How often the last round is tried when the database does not take it. The next start continues from the journal.
 const LAST_ROUND_TRIES: u32 = 3;
 
-/// What others may know of the fold.
+/// How long somebody waits for the database to have what the ledger has written.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// What others may know of the fold, and ask of it.
 #[derive(Debug, Default)]
 pub(crate) struct FoldStatus {
     /// 1 after a try that failed, until one succeeds.
     failing: Gauge,
     requests: Counter,
+    /// Ends the pause between two looks at the journal.
+    wanted: Notify,
+    rounds: watch::Sender<Rounds>,
+}
+
+/// A round folds everything that was written before it began.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rounds {
+    begun: u64,
+    /// The last one that succeeded.
+    done: u64,
+}
+
+impl tollgate_management::Fold for FoldStatus {
+    fn catch_up(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let mut rounds = self.rounds.subscribe();
+            // The one that runs may have looked already.
+            let next = rounds.borrow().begun + 1;
+            self.wanted.notify_one();
+            let is_done = rounds.wait_for(|rounds| rounds.done >= next);
+            // Too late or never: it follows all the same.
+            let _ = tokio::time::timeout(CATCH_UP, is_done).await;
+        })
+    }
 }
 
 impl FoldStatus {
@@ -82,6 +112,7 @@ impl FoldWorker {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = self.status.wanted.notified() => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -102,6 +133,7 @@ impl FoldWorker {
 
     /// Folds until nothing is left.
     async fn fold_all(&mut self) -> anyhow::Result<()> {
+        self.status.rounds.send_modify(|rounds| rounds.begun += 1);
         while let Some(batch) = self.read().await? {
             let requests = u64::try_from(batch.log.len()).unwrap_or(u64::MAX);
             self.store
@@ -112,6 +144,9 @@ impl FoldWorker {
             self.ledger.folded(batch.to);
             self.status.requests.inc_by(requests);
         }
+        self.status
+            .rounds
+            .send_modify(|rounds| rounds.done = rounds.begun);
         Ok(())
     }
 

@@ -1,9 +1,10 @@
 //! Counters and holds of a piece of the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use tollgate_domain::accounting::{CounterAmount, CounterKey, OpenHold};
+use tollgate_domain::accounting::{CounterAmount, CounterKey, Ending, LogEntry, OpenHold, Outcome};
 use tollgate_domain::ids::RequestId;
+use tollgate_domain::{Timestamp, Usd};
 
 use super::facts::{amounts_text, facts_text};
 use crate::error::Result;
@@ -81,25 +82,64 @@ pub(super) async fn open_holds(
     Ok(())
 }
 
-/// Stores what was charged in doubt.
-pub(super) async fn in_doubt(tx: &mut Tx, charged: &[OpenHold]) -> Result<()> {
+/// Stores what was charged in doubt, with how it ended, which `log` has.
+pub(super) async fn in_doubt(tx: &mut Tx, charged: &[OpenHold], log: &[LogEntry]) -> Result<()> {
+    if charged.is_empty() {
+        return Ok(());
+    }
+    let in_doubt = log
+        .iter()
+        .filter(|entry| entry.ending.outcome == Outcome::InDoubt);
+    let endings: HashMap<RequestId, &Ending> = in_doubt
+        .map(|entry| (entry.facts.request, &entry.ending))
+        .collect();
     for piece in charged.chunks(ROWS) {
-        let mut insert = query("insert into in_doubt (request_id, facts, charges, at) values ");
+        let mut insert = query(
+            "insert into in_doubt (request_id, facts, charges, at, key_id, user_id, profile_id, provider, model,
+                 ended_at, error_code) values ",
+        );
         let mut separator = "";
         for hold in piece {
+            let facts = &hold.facts;
+            let ending = endings.get(&facts.request);
             insert.push(separator);
             insert.push_list::<Value>([
-                hold.facts.request.to_string().into(),
-                facts_text(&hold.facts)?.into(),
+                facts.request.to_string().into(),
+                facts_text(facts)?.into(),
                 amounts_text("charges", &hold.holds)?.into(),
-                hold.facts.at.into(),
+                facts.at.into(),
+                facts.key.to_string().into(),
+                facts.user.map(|id| id.to_string()).into(),
+                facts.profile.map(|id| id.0).into(),
+                facts.provider.as_str().into(),
+                facts.model.as_str().into(),
+                ending.map(|ending| ending.at.as_micros()).into(),
+                ending.and_then(|ending| ending.error_code.clone()).into(),
             ]);
             separator = ", ";
         }
         insert.push(
-            " on conflict (request_id) do update set facts = excluded.facts, charges = excluded.charges",
+            " on conflict (request_id) do update set facts = excluded.facts, charges = excluded.charges,
+                  ended_at = excluded.ended_at, error_code = excluded.error_code",
         );
         tx.execute(insert).await?;
     }
     Ok(())
+}
+
+/// Notes that the charge of a request in doubt was corrected.
+pub(super) async fn resolve(
+    tx: &mut Tx,
+    request: RequestId,
+    cost: Usd,
+    at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        query("update in_doubt set resolved_at = $2, resolved_cost = $3 where request_id = $1")
+            .bind_text(request)
+            .bind(at)
+            .bind(cost.nanos()),
+    )
+    .await
+    .map(drop)
 }

@@ -76,7 +76,7 @@ pub(super) fn amounts_text(column: &'static str, amounts: &[CounterAmount]) -> R
 }
 
 /// A row of `open_holds` (amounts in `holds`) or of `in_doubt` (amounts in `charges`).
-pub(super) fn read_hold(row: &Row, amounts: &'static str) -> Result<OpenHold> {
+pub(crate) fn read_hold(row: &Row, amounts: &'static str) -> Result<OpenHold> {
     let request: RequestId = row.parse("request_id")?;
     let facts: FactsRow = row.json("facts")?;
     Ok(OpenHold {

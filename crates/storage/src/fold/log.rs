@@ -170,19 +170,13 @@ fn push_row(insert: &mut Query, hour: &Hour<'_>, sums: &Sums) {
     insert.push_list(holder.into_iter().flatten().chain(rest));
 }
 
-/// Corrects what a request in doubt cost: in the log, the hourly sums and the list of what is in doubt.
+/// Corrects what a request in doubt cost: in the log and the hourly sums.
 pub(super) async fn resolve(
     tx: &mut Tx,
     request: RequestId,
     cost: Usd,
     at: Timestamp,
 ) -> Result<()> {
-    tx.execute(
-        query("update in_doubt set resolved_at = $2 where request_id = $1")
-            .bind_text(request)
-            .bind(at),
-    )
-    .await?;
     // Old requests are forgotten after their retention; the counters were corrected all the same.
     let Some((id, mut block)) = blocks::holding(&mut Db::Tx(tx), request).await? else {
         return Ok(());

@@ -5,6 +5,7 @@ mod audit;
 mod concurrency;
 mod copies;
 mod groups;
+mod in_doubt;
 mod installation;
 mod keys;
 mod mcp;

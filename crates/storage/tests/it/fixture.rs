@@ -278,6 +278,7 @@ pub(crate) mod journal {
             counters: Vec::new(),
             log: Vec::new(),
             resolved: Vec::new(),
+            corrections: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
             in_doubt: Vec::new(),

@@ -1,5 +1,6 @@
 use tollgate_domain::Usd;
 use tollgate_domain::accounting::{LedgerState, Outcome};
+use tollgate_storage::in_doubt::{self, InDoubtFilter};
 use tollgate_storage::{PageRequest, StorageError, request_log};
 
 use crate::fixture::journal::{amount, batch, ended, hold, position, request};
@@ -84,10 +85,11 @@ on_both_engines! {
         piece.counters = vec![amount(1, 3_600, 170)];
         store.fold(&piece).await.unwrap();
         let listed = async || {
-            let page = request_log::in_doubt(store, PageRequest::default()).await.unwrap();
-            page.iter().map(|each| each.entry.facts.request).collect::<Vec<_>>()
+            let open = InDoubtFilter { is_resolved: Some(false), ..InDoubtFilter::default() };
+            let page = in_doubt::list(store, &open, PageRequest::default()).await.unwrap();
+            page.items.iter().map(|each| each.charged.facts.request).collect::<Vec<_>>()
         };
-        assert_eq!(listed().await, [request(1), request(2)]);
+        assert_eq!(listed().await, [request(2), request(1)]);
 
         let mut correction = batch(10, 20);
         correction.resolved = vec![(request(1), Usd::from_nanos(30), at(15)), (request(9), Usd::ZERO, at(15))];

@@ -1,10 +1,10 @@
-use tollgate_domain::ids::ProfileId;
+use tollgate_domain::ids::{BudgetId, ProfileId};
 use tollgate_storage::copies;
 use tollgate_storage::profiles::rotation::{self, Rotation};
 use tollgate_storage::profiles::{self, ProfileFilter, versions};
 use tollgate_storage::{Constraint, PageRequest, StorageError, roles, users};
 
-use crate::fixture::{Fixture, at, copy, in_tx, on_both_engines, profile, user};
+use crate::fixture::{Fixture, at, copy, in_tx, on_both_engines, profile, user, uuid};
 
 on_both_engines! {
     async fn a_profile_is_kept_as_it_was_written(fixture: &Fixture) {
@@ -16,6 +16,9 @@ on_both_engines! {
         assert_eq!(profiles::find(store, made.id).await.unwrap(), Some(made.clone()));
         let found = profiles::find_by_name(store, "ENGINEERING").await.unwrap();
         assert_eq!(found, Some(made.clone()));
+        let line = made.content.limits.budgets[0].id;
+        assert_eq!(profiles::with_budget(store, line).await.unwrap(), Some(made.id));
+        assert_eq!(profiles::with_budget(store, BudgetId::from_uuid(uuid(999))).await.unwrap(), None);
         let taken = profiles::create(&mut store.begin().await.unwrap(), profile("engineerinG"), "ada", at(1)).await;
         assert!(taken.unwrap_err().conflicts_with(Constraint::ProfileName));
     }

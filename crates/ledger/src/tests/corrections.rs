@@ -1,0 +1,118 @@
+//! Corrections by hand: in the journal with who and why, once in the audit trail, never below zero.
+
+use std::sync::Arc;
+
+use tollgate_domain::Usd;
+use tollgate_domain::accounting::{Corrected, LedgerState, Outcome};
+use tollgate_domain::limits::{Meter, MeterKind};
+use tollgate_domain::live::{AdjustError, LiveCounters as _};
+
+use super::kit::*;
+use crate::Ledger;
+use crate::fs::memory::{Faults, MemoryFileSystem};
+
+fn budget() -> Arc<Meter> {
+    Arc::new(meter(1, MeterKind::Money, 1_000))
+}
+
+fn charge_in_doubt(ledger: &Ledger, budget: &Arc<Meter>, number: u128, amount: i64) {
+    let needs = [need(budget, amount)];
+    let mut hold = ledger
+        .reserve(facts(number, amount), &needs, noon())
+        .unwrap();
+    hold.mark_dispatched();
+    ledger.settle(hold, ended(Outcome::InDoubt, noon()));
+}
+
+#[test]
+fn the_audit_trail_gets_each_correction_once_with_who_why_and_what() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    charge_in_doubt(&ledger, &budget, 1, 30);
+    ledger.adjust(&budget, 40, note(1), noon()).unwrap();
+    ledger
+        .resolve_in_doubt(request(1), Usd::from_nanos(10), note(2), noon())
+        .unwrap();
+    ledger
+        .reset(&[budget.id], noon())
+        .expect("a reset has its own audit entry");
+    // The process dies before the database has anything.
+    let disk = kill(ledger, &disk);
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let mut database = Database::default();
+    database.fold(&ledger, 2);
+    let told: Vec<_> = database
+        .corrections
+        .iter()
+        .map(|one| (one.note.clone(), one.before.nanos(), one.after.nanos()))
+        .collect();
+    assert_eq!(told, [(note(1), 30, 70), (note(2), 30, 10)]);
+    assert!(matches!(
+        database.corrections[0].of,
+        Corrected::Budget(change) if change.key.line == budget.id.line && change.amount == 40
+    ));
+    assert_eq!(database.corrections[1].of, Corrected::InDoubt(request(1)));
+    assert_eq!(database.sum(MeterKind::Money), 0);
+    assert_eq!(database.logged_cost(), 10);
+}
+
+#[test]
+fn nothing_goes_below_zero_or_beyond_the_largest_amount() {
+    let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
+    let budget = budget();
+    let line = budget.id.line;
+    ledger.adjust(&budget, 40, note(1), noon()).unwrap();
+    assert_eq!(
+        ledger.adjust(&budget, -41, note(2), noon()),
+        Err(AdjustError::BelowZero {
+            line,
+            used: Usd::from_nanos(40),
+            taken: Usd::from_nanos(41),
+        })
+    );
+    assert_eq!(
+        ledger.adjust(&budget, i64::MAX, note(3), noon()),
+        Err(AdjustError::TooLarge { line })
+    );
+    assert_eq!(ledger.count(&budget, noon()).used, 40);
+    assert_eq!(
+        ledger.adjust(&budget, -40, note(4), noon()).unwrap().used,
+        0
+    );
+}
+
+#[test]
+fn what_was_credited_by_hand_is_not_written_off_again() {
+    let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
+    let budget = budget();
+    charge_in_doubt(&ledger, &budget, 1, 30);
+    ledger.adjust(&budget, -20, note(1), noon()).unwrap();
+    let write_off = || ledger.resolve_in_doubt(request(1), Usd::ZERO, note(2), noon());
+    assert!(matches!(write_off(), Err(AdjustError::BelowZero { .. })));
+    assert_eq!(ledger.stats().unresolved, 1);
+    ledger.adjust(&budget, 20, note(3), noon()).unwrap();
+    write_off().unwrap();
+    assert_eq!(write_off(), Err(AdjustError::NotInDoubt));
+    assert_eq!(ledger.count(&budget, noon()).used, 0);
+}
+
+#[test]
+fn a_full_disk_corrects_nothing() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    charge_in_doubt(&ledger, &budget, 1, 30);
+    disk.set_faults(Faults {
+        fails_writes: true,
+        ..Faults::default()
+    });
+    assert_eq!(
+        ledger.adjust(&budget, 1, note(1), noon()),
+        Err(AdjustError::Unavailable)
+    );
+    let write_off = || ledger.resolve_in_doubt(request(1), Usd::ZERO, note(2), noon());
+    assert_eq!(write_off(), Err(AdjustError::Unavailable));
+    assert_eq!(ledger.count(&budget, noon()).used, 30);
+    assert_eq!(ledger.stats().unresolved, 1);
+}
