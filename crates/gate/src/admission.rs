@@ -7,13 +7,15 @@ use tollgate_domain::accounting::{Ending, Outcome};
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::live::Count;
-use tollgate_domain::{GatewayError, Timestamp, TokenUsage, Usd};
-use tollgate_ledger::{Hold, Written};
+use tollgate_domain::{ErrorKind, GatewayError, Timestamp, TokenUsage, Usd};
+use tollgate_ledger::{Counts, Hold, Written};
 
 use crate::credentials::Caller;
 use crate::facts::{Asked, micros_between};
 use crate::gate::Gate;
 use crate::numbers::Numbers;
+use crate::running::Slot;
+use crate::sweep::patience;
 
 /// The status of an answer that the client did not wait for.
 const CLIENT_GONE: u16 = 499;
@@ -52,7 +54,11 @@ pub struct Settled {
 #[must_use = "dropping an admission ends it"]
 pub struct Admission {
     gate: Arc<Gate>,
-    hold: Option<Hold>,
+    /// Where the hold is, until this ends it, or the sweep does.
+    slot: Arc<Slot>,
+    /// The counts right after admission, one for each need.
+    counts: Counts,
+    shadowed: Option<LimitRefusal>,
     candidate: Candidate,
     caller: Caller,
     id: RequestId,
@@ -71,8 +77,12 @@ impl Admission {
         hold: Hold,
     ) -> Self {
         let admission = Self {
+            counts: hold.counts().into(),
+            shadowed: hold.shadowed().cloned(),
+            slot: gate
+                .running
+                .insert(hold, asked.at, patience(&candidate.provider)),
             gate,
-            hold: Some(hold),
             candidate,
             caller: asked.caller,
             id: asked.id,
@@ -107,20 +117,19 @@ impl Admission {
     }
 
     /// What the paying profile would have refused, were it not in shadow mode.
-    pub fn shadowed(&self) -> Option<&LimitRefusal> {
-        self.hold.as_ref().and_then(Hold::shadowed)
+    pub const fn shadowed(&self) -> Option<&LimitRefusal> {
+        self.shadowed.as_ref()
     }
 
     /// What was left right after admission, for the headers of a stream.
     pub fn numbers(&self) -> Numbers {
-        let counts = self.hold.as_ref().map_or(&[][..], Hold::counts);
-        Numbers::of_needs(&self.candidate.needs, counts, self.started)
+        Numbers::of_needs(&self.candidate.needs, &self.counts, self.started)
     }
 
     /// Says that the request is being sent. Call it right before the first byte goes out, for every attempt.
     pub fn mark_dispatched(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
-        if let Some(hold) = &mut self.hold {
+        if let Some(hold) = &mut *self.slot.lock() {
             hold.mark_dispatched();
         }
     }
@@ -144,33 +153,34 @@ impl Admission {
             is_stream: self.is_stream,
             at: self.gate.clock.now(),
         };
-        let (gate, hold) = (&self.gate, &mut self.hold);
-        let mut exchange = |candidate: &Candidate| match hold {
-            Some(hold) => {
-                let facts = asked.facts(candidate);
-                gate.ledger
-                    .exchange(hold, facts, &candidate.needs, asked.at)
-            }
-            None => Ok(()),
+        let mut held = self.slot.lock();
+        let Some(hold) = &mut *held else {
+            return Err(expired());
         };
-        let (candidate, ()) = gate
+        let mut exchange = |candidate: &Candidate| {
+            let facts = asked.facts(candidate);
+            self.gate
+                .ledger
+                .exchange(hold, facts, &candidate.needs, asked.at)
+        };
+        let (candidate, ()) = self
+            .gate
             .first_with_room(&asked, &mut accepts, &mut exchange)
             .map_err(|(error, _)| error)?;
+        self.counts = hold.counts().into();
+        self.shadowed = hold.shadowed().cloned();
+        drop(held);
+        self.slot.set_patience(patience(&candidate.provider));
         self.candidate = candidate;
         self.note_shadow();
         Ok(())
     }
 
     /// Charges the request for how it ended.
-    pub fn settle(mut self, answer: Answer) -> Settled {
+    pub fn settle(self, answer: Answer) -> Settled {
         let now = self.gate.clock.now();
-        let Some(hold) = self.hold.take() else {
-            // Only a settlement takes the hold, and it takes the admission with it.
-            return Settled {
-                cost: Usd::ZERO,
-                numbers: Numbers::default(),
-                written: Written::default(),
-            };
+        let Some(hold) = self.gate.running.remove(&self.slot) else {
+            return self.settled_before();
         };
         let is_answer = matches!(answer.outcome, Outcome::Reported | Outcome::Counted);
         let cost = match answer.outcome {
@@ -183,12 +193,27 @@ impl Admission {
             self.learn(&answer);
         }
         let ending = self.ending(answer, cost, now);
-        self.gate.metrics.ended(&ending, &self.candidate);
+        self.gate
+            .metrics
+            .ended(&ending, &self.candidate.provider.name);
         let settlement = self.gate.ledger.settle(hold, ending);
         Settled {
             cost: settlement.cost,
             numbers: Numbers::new(&self.candidate.needs, &settlement.counts, now),
             written: settlement.written,
+        }
+    }
+
+    /// The sweep took this request for dead and charged what it held. That stays, in doubt, until somebody corrects it.
+    fn settled_before(&self) -> Settled {
+        tracing::warn!(
+            request.id = %self.id,
+            "a request ended after its hold was charged in doubt; it is not charged again"
+        );
+        Settled {
+            cost: self.candidate.estimate.cost,
+            numbers: Numbers::default(),
+            written: Written::default(),
         }
     }
 
@@ -264,7 +289,9 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        let Some(hold) = self.hold.take() else { return };
+        let Some(hold) = self.gate.running.remove(&self.slot) else {
+            return;
+        };
         let now = self.gate.clock.now();
         if !hold.is_dispatched() {
             self.gate.ledger.release(hold, now);
@@ -278,9 +305,19 @@ impl Drop for Admission {
             first_byte_at: None,
         };
         let ending = self.ending(abandoned, self.candidate.estimate.cost, now);
-        self.gate.metrics.ended(&ending, &self.candidate);
+        self.gate
+            .metrics
+            .ended(&ending, &self.candidate.provider.name);
         self.gate.ledger.settle(hold, ending);
     }
+}
+
+/// No further attempt is made for what was charged already.
+fn expired() -> GatewayError {
+    GatewayError::new(
+        ErrorKind::InternalError,
+        "this request outlived the time that a request may take; send it again",
+    )
 }
 
 /// The counts of a meter that is named twice appear twice at admission, and once afterwards.

@@ -15,6 +15,7 @@ use crate::credentials::{Caller, Credentials};
 use crate::facts::Asked;
 use crate::learned::Experiences;
 use crate::metrics::Metrics;
+use crate::running::Running;
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -35,6 +36,7 @@ pub struct Gate {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) learned: Experiences,
     pub(crate) metrics: Metrics,
+    pub(crate) running: Arc<Running>,
     ids: Arc<dyn IdSource>,
 }
 
@@ -47,8 +49,10 @@ impl Gate {
             ids,
             snapshot,
         } = parts;
+        let running = Arc::new(Running::default());
         Arc::new(Self {
-            metrics: Metrics::register(registry, &ledger),
+            metrics: Metrics::register(registry, &ledger, &running, &clock),
+            running,
             snapshot: ArcSwap::from_pointee(snapshot),
             ledger,
             clock,

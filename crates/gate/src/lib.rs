@@ -17,6 +17,8 @@ mod metrics;
 mod models;
 mod numbers;
 mod publish;
+mod running;
+mod sweep;
 #[cfg(test)]
 mod tests;
 

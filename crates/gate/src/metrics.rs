@@ -9,11 +9,14 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tollgate_domain::access::Candidate;
 use tollgate_domain::accounting::Ending;
 use tollgate_domain::limits::MeterKind;
-use tollgate_domain::{ErrorKind, Usd};
+use tollgate_domain::provider::ProviderName;
+use tollgate_domain::time::MICROS_PER_SECOND;
+use tollgate_domain::{Clock, ErrorKind, Usd};
 use tollgate_ledger::Ledger;
+
+use crate::running::Running;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByCode {
@@ -59,10 +62,16 @@ pub(crate) struct Metrics {
     over_reserved_nanos: Family<ByMode, Counter>,
     bound_breaches: Counter,
     shadowed: Family<ByKind, Counter>,
+    swept: Counter,
 }
 
 impl Metrics {
-    pub(crate) fn register(registry: &mut Registry, ledger: &Arc<Ledger>) -> Self {
+    pub(crate) fn register(
+        registry: &mut Registry,
+        ledger: &Arc<Ledger>,
+        running: &Arc<Running>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         let metrics = Self::default();
         let registry = registry.sub_registry_with_prefix("tollgate");
         registry.register(
@@ -110,7 +119,16 @@ impl Metrics {
             "Requests that a profile in shadow mode would have refused, by kind of limit",
             metrics.shadowed.clone(),
         );
-        registry.register_collector(Box::new(LedgerGauges(ledger.clone())));
+        registry.register(
+            "swept_holds",
+            "Holds that outlived their request and were charged in doubt",
+            metrics.swept.clone(),
+        );
+        registry.register_collector(Box::new(LedgerGauges {
+            ledger: ledger.clone(),
+            running: running.clone(),
+            clock: clock.clone(),
+        }));
         metrics
     }
 
@@ -121,6 +139,10 @@ impl Metrics {
     pub(crate) fn refused(&self, kind: ErrorKind) {
         let code = kind.code();
         self.refused.get_or_create(&ByCode { code }).inc();
+    }
+
+    pub(crate) fn swept(&self) {
+        self.swept.inc();
     }
 
     pub(crate) fn shadowed(&self, kind: MeterKind) {
@@ -141,8 +163,8 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn ended(&self, ending: &Ending, candidate: &Candidate) {
-        let provider = || candidate.provider.name.as_str().to_owned();
+    pub(crate) fn ended(&self, ending: &Ending, provider: &ProviderName) {
+        let provider = || provider.as_str().to_owned();
         let outcome = ending.outcome.as_str();
         self.ended
             .get_or_create(&ByEnd {
@@ -177,14 +199,38 @@ fn nanos(amount: Usd) -> u64 {
 }
 
 /// The ledger's own numbers, read at each scrape.
-#[derive(Debug)]
-struct LedgerGauges(Arc<Ledger>);
+struct LedgerGauges {
+    ledger: Arc<Ledger>,
+    running: Arc<Running>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for LedgerGauges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LedgerGauges").finish_non_exhaustive()
+    }
+}
+
+impl LedgerGauges {
+    /// Whole seconds; zero when nothing runs.
+    fn oldest_age(&self) -> u64 {
+        let now = self.clock.now();
+        let age = self.running.oldest().map(|oldest| now.micros_since(oldest));
+        age.and_then(|micros| u64::try_from(micros / MICROS_PER_SECOND).ok())
+            .unwrap_or(0)
+    }
+}
 
 impl Collector for LedgerGauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let stats = self.0.stats();
+        let stats = self.ledger.stats();
         let gauges = [
             ("ledger_holds_open", "Holds of running requests", stats.open),
+            (
+                "ledger_oldest_hold_age_seconds",
+                "How long the oldest running request has run",
+                self.oldest_age(),
+            ),
             (
                 "ledger_in_doubt_unresolved",
                 "In-doubt amounts that nobody has resolved",
@@ -199,7 +245,7 @@ impl Collector for LedgerGauges {
             (
                 "ledger_available",
                 "Whether holds are admitted",
-                u64::from(self.0.is_available()),
+                u64::from(self.ledger.is_available()),
             ),
         ];
         for (name, help, value) in gauges {

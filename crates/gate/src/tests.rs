@@ -6,3 +6,4 @@ mod explain;
 mod kit;
 mod learned;
 mod models;
+mod sweep;

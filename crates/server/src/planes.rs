@@ -2,6 +2,7 @@
 //! connect them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -21,7 +22,10 @@ use crate::metrics;
 use crate::policy::LivePolicy;
 use crate::publisher::SnapshotPublisher;
 use crate::web::{self, Doors, Health, MetricsPage, RequestIds};
-use crate::workers::{FoldStatus, FoldWorker};
+use crate::workers::{FoldStatus, FoldWorker, sweep};
+
+/// Nobody's hold is taken for forgotten before this has passed in addition to all that a request may take.
+const SWEEP_MARGIN: Duration = Duration::from_mins(1);
 
 /// Both planes, ready to be put behind listeners.
 pub(crate) struct Planes {
@@ -71,6 +75,10 @@ impl Planes {
         };
         let upstream = UpstreamClient::new(UpstreamConfig::default());
         let limits = proxy_config(config);
+        // The time for the answer's end, for a client that has gone, and a minute for whatever is slow today.
+        let rest = limits.max_stream_duration + limits.drain_timeout + SWEEP_MARGIN;
+        let stop = lifecycle.workers_stop.clone();
+        lifecycle.spawn_worker("sweeper", sweep(gate.clone(), rest, stop));
         let proxy = Proxy::new(gate.clone(), upstream, limits, shutdown, &mut registry);
         let management = ManagementState::new(ManagementParts {
             store: installation.store.clone(),
