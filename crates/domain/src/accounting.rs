@@ -90,7 +90,7 @@ pub struct HoldFacts {
     pub is_stream: bool,
     /// Whether the hold is an upper bound.
     pub is_bound: bool,
-    /// What is charged when nobody learns how it ended.
+    /// What is charged when nobody learns how it ended; of a refused request, what it would have held.
     pub reserved_cost: Usd,
     /// The tokens behind it.
     pub reserved_tokens: u64,

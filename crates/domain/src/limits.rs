@@ -5,8 +5,10 @@
 
 mod line;
 mod meter;
+mod verdict;
 mod window;
 
 pub use line::{BudgetLine, LimitSet, RateLimitLine, ResetDuration};
 pub use meter::{Boost, Holder, HolderKind, Meter, MeterId, MeterKind, MeterPlace, Quantity};
+pub use verdict::Verdict;
 pub use window::{Window, WindowKey, WindowSpec};

@@ -54,11 +54,8 @@ impl Asked<'_> {
         now: Timestamp,
     ) -> LogEntry {
         let facts = match candidate {
-            Some(candidate) => HoldFacts {
-                reserved_cost: Usd::ZERO,
-                reserved_tokens: 0,
-                ..self.facts(candidate)
-            },
+            // With what it would have held, so that a replay knows what it was about.
+            Some(candidate) => self.facts(candidate),
             None => self.facts_of_name(),
         };
         let ending = Ending {

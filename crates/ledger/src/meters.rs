@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::CounterAmount;
+pub use tollgate_domain::limits::Verdict;
 use tollgate_domain::limits::{Meter, MeterId, MeterKind, ResetDuration, Window};
 use tollgate_domain::live::Count;
 
@@ -61,38 +62,6 @@ pub(crate) struct Move {
     pub(crate) from: CounterAmount,
     /// Where it is now.
     pub(crate) to: Window,
-}
-
-/// Which of the three steps of a reservation refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// What is settled has reached the limit: final, also for a request that needs nothing.
-    Spent,
-    /// What is settled and this request together pass the limit: final.
-    TooLarge,
-    /// Running requests fill it: transient.
-    InFlight,
-}
-
-impl Verdict {
-    /// Whether the same request may pass in a moment.
-    pub const fn is_transient(self) -> bool {
-        matches!(self, Self::InFlight)
-    }
-
-    /// The verdict on a request that needs `need` of a meter with these counts; `None` when it fits.
-    pub fn of(count: Count, limit: i64, need: i64) -> Option<Self> {
-        let with_need = count.used.saturating_add(need);
-        if count.used >= limit {
-            Some(Self::Spent)
-        } else if with_need > limit {
-            Some(Self::TooLarge)
-        } else if with_need.saturating_add(count.reserved) > limit {
-            Some(Self::InFlight)
-        } else {
-            None
-        }
-    }
 }
 
 /// A meter that did not have room.

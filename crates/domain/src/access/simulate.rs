@@ -1,23 +1,27 @@
 //! What a draft would have done: a replay of the request log against a profile that nobody holds yet.
 //!
-//! The replay starts with empty counters at the first request, and judges each as if the draft were the holder's only
-//! profile. It knows what a request cost, so it settles where enforcement would first have reserved: parallel requests
-//! leave no trace in the log and are not replayed.
+//! The replay starts with empty counters, and judges each request as if the draft were what its payer's copy says, by the
+//! same steps as the ledger: what a request was admitted with is reserved from its admission to its end, and then
+//! replaced by what it cost. It judges that copy alone: no other copy steps in, and no level above refuses.
+
+mod counters;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::grant::Copy;
-use super::profile::{OnUnknownPrice, UserCopy};
-use crate::access::model_list::InvalidModelPattern;
-use crate::accounting::{CounterKey, LogEntry, Outcome};
+use self::counters::{Counters, Ended};
+use super::grant::{Copy, ProviderGrant};
+use super::profile::OnUnknownPrice;
+use crate::accounting::{LogEntry, Outcome};
 use crate::error::{ErrorKind, LimitRefusal, MeterReading};
-use crate::ids::{RequestId, UserId};
-use crate::limits::{Meter, MeterKind};
+use crate::ids::{CopyId, RequestId, UserId};
+use crate::limits::{Meter, MeterKind, Verdict};
 use crate::money::Usd;
+use crate::snapshot::Snapshot;
 use crate::time::Timestamp;
 
 /// Refusals that are listed one by one; beyond it they are only counted.
-pub const MOST_LISTED: usize = 1_000;
+pub const MOST_LISTED: usize = 100;
 
 /// One request that the draft would have refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,82 +56,72 @@ pub struct SimulatedHolder {
 /// What the draft would have done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Simulation {
-    /// The first [`MOST_LISTED`] refusals of requests that were served, in the order of the log.
+    /// The first [`MOST_LISTED`] refusals of requests that were served, in the order of time.
     pub refusals: Vec<SimulatedRefusal>,
+    /// How many there were in all, by reason.
+    pub reasons: BTreeMap<&'static str, u64>,
     /// By user; `None` stands for keys without one.
     pub holders: BTreeMap<Option<UserId>, SimulatedHolder>,
 }
 
-/// Replays requests, one by one in the order of time.
-pub struct Simulator<'a> {
-    draft: Copy,
-    is_priced: &'a dyn Fn(&LogEntry) -> bool,
-    counters: HashMap<(Option<UserId>, CounterKey), i64>,
+/// Replays requests, one by one in the order of their admission.
+pub struct Simulator {
+    snapshot: Arc<Snapshot>,
+    copies: HashMap<CopyId, Copy>,
+    counters: Counters,
     simulation: Simulation,
 }
 
-impl<'a> Simulator<'a> {
-    /// A replay against `draft`, whose assignment is the anchor of its windows. `is_priced` says whether the catalog
-    /// knows a price for what a request used.
-    ///
-    /// # Errors
-    /// When a model pattern of the draft does not compile.
-    pub fn new(
-        draft: &UserCopy,
-        is_priced: &'a dyn Fn(&LogEntry) -> bool,
-    ) -> Result<Self, InvalidModelPattern> {
-        Ok(Self {
-            draft: draft.compile()?,
-            is_priced,
-            counters: HashMap::new(),
+impl Simulator {
+    /// A replay at the prices of `snapshot`.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            copies: HashMap::new(),
+            counters: Counters::default(),
             simulation: Simulation::default(),
-        })
+        }
     }
 
-    /// Replays one request.
-    pub fn replay(&mut self, entry: &LogEntry) {
-        let user = entry.facts.user;
+    /// Whether the draft of this copy is known.
+    pub fn knows(&self, copy: CopyId) -> bool {
+        self.copies.contains_key(&copy)
+    }
+
+    /// Adds what the draft would make of a holder's copy.
+    pub fn put(&mut self, copy: Copy) {
+        self.copies.insert(copy.id, copy);
+    }
+
+    /// Replays one request, whose payer is the copy `payer`. Of a copy that is not known nothing is said.
+    pub fn replay(&mut self, payer: CopyId, entry: &LogEntry) {
+        let Some(copy) = self.copies.get(&payer) else {
+            return;
+        };
+        self.counters.settle_until(entry.facts.at);
         let was_served = entry.ending.outcome != Outcome::Refused;
-        let cost = if was_served {
-            entry.ending.cost
-        } else {
-            entry.facts.reserved_cost
-        };
-        let tokens = if was_served {
-            entry.ending.usage.total()
-        } else {
-            entry.facts.reserved_tokens
-        };
-        let verdict = judge(
-            &self.draft,
-            entry,
-            cost,
-            tokens,
-            (self.is_priced)(entry),
-            &self.counters,
-        );
+        let verdict = judge(&self.snapshot, copy, entry, &self.counters);
+        let user = entry.facts.user;
         let holder = self.simulation.holders.entry(user).or_default();
         holder.requests += 1;
         if was_served {
-            holder.actual_cost = holder.actual_cost.saturating_add(cost);
+            holder.actual_cost = holder.actual_cost.saturating_add(entry.ending.cost);
         }
         match verdict {
-            Ok(charges) => {
-                holder.draft_cost = holder.draft_cost.saturating_add(cost);
+            Ok(meters) => {
+                let ended = Ended::of(entry);
+                holder.draft_cost = holder.draft_cost.saturating_add(ended.cost);
                 holder.newly_allowed += u64::from(!was_served);
-                for (key, amount) in charges {
-                    let count = self.counters.entry((user, key)).or_default();
-                    *count = count.saturating_add(amount);
-                }
+                self.counters.admit(&meters, entry, ended);
             }
             Err((kind, message)) if was_served => {
                 holder.newly_refused += 1;
+                *self.simulation.reasons.entry(kind.code()).or_default() += 1;
                 if self.simulation.refusals.len() < MOST_LISTED {
-                    let (request, at) = (entry.facts.request, entry.facts.at);
                     self.simulation.refusals.push(SimulatedRefusal {
-                        request,
+                        request: entry.facts.request,
                         user,
-                        at,
+                        at: entry.facts.at,
                         kind,
                         message,
                     });
@@ -143,80 +137,74 @@ impl<'a> Simulator<'a> {
     }
 }
 
-type Charges = Vec<(CounterKey, i64)>;
+type Refusal = (ErrorKind, String);
 
-/// The charges of a request that the draft allows, or why it does not.
+/// The meters of a request that the draft allows, or why it does not.
 fn judge(
+    snapshot: &Snapshot,
     copy: &Copy,
     entry: &LogEntry,
-    cost: Usd,
-    tokens: u64,
-    is_priced: bool,
-    counters: &HashMap<(Option<UserId>, CounterKey), i64>,
-) -> Result<Charges, (ErrorKind, String)> {
-    let facts = &entry.facts;
-    let (provider, model) = (&facts.provider, facts.model.as_str());
-    let Some(grant) = copy.grant(provider) else {
-        return Err((
-            ErrorKind::ProviderBlocked,
-            format!("the draft does not grant the provider `{provider}`"),
-        ));
-    };
-    if !grant.allows(model) {
-        let message = format!("the draft does not grant the model `{model}` of `{provider}`");
-        return Err((ErrorKind::ModelBlocked, message));
+    counters: &Counters,
+) -> Result<Vec<Arc<Meter>>, Refusal> {
+    let grant = grant(snapshot, copy, entry)?;
+    let own = grant.meters_for(&entry.facts.model).chain(&copy.meters);
+    let mut meters: Vec<_> = own.cloned().collect();
+    // The order in which the data plane names them.
+    meters.sort_by_key(|meter| meter.id.kind == MeterKind::Money);
+    for meter in &meters {
+        check(meter, entry, counters)?;
     }
-    if !is_priced && copy.settings.on_unknown_price == OnUnknownPrice::Deny {
-        return Err((
-            ErrorKind::PriceUnknown,
-            format!("no price is known for the model `{model}` of `{provider}`"),
-        ));
-    }
-    let mut charges = Charges::new();
-    for meter in grant.meters_for(model).chain(&copy.meters) {
-        let Some((key, amount)) = need(meter, facts.at, cost, tokens) else {
-            continue;
-        };
-        let used = counters
-            .get(&(facts.user, key))
-            .copied()
-            .unwrap_or_default();
-        let limit = meter.effective_limit(facts.at);
-        if used >= limit || used.saturating_add(amount) > limit {
-            let refusal = LimitRefusal {
-                kind: meter.id.kind,
-                reading: MeterReading::new(meter, facts.at, used, 0),
-                needed: amount,
-                is_transient: false,
-                largest_output_that_fits: None,
-            };
-            return Err((
-                ErrorKind::limit_refusal(meter.id.kind, false),
-                refusal.to_string(),
-            ));
-        }
-        charges.push((key, amount));
-    }
-    Ok(charges)
+    Ok(meters)
 }
 
-/// What the request takes of one meter; `None` for parallel requests.
-fn need(meter: &Meter, at: Timestamp, cost: Usd, tokens: u64) -> Option<(CounterKey, i64)> {
-    let spec = meter.window.as_ref()?;
-    let amount = match meter.id.kind {
-        MeterKind::Money => cost.nanos(),
-        MeterKind::Tokens => i64::try_from(tokens).unwrap_or(i64::MAX),
-        MeterKind::Requests => 1,
-        MeterKind::Parallel => return None,
+fn check(meter: &Meter, entry: &LogEntry, counters: &Counters) -> Result<(), Refusal> {
+    let at = entry.facts.at;
+    let (count, needed) = (counters.count(meter, at), counters::need(meter, entry));
+    let Some(verdict) = Verdict::of(count, meter.effective_limit(at), needed) else {
+        return Ok(());
     };
-    let window = spec.window(at).key;
-    Some((
-        CounterKey {
-            line: meter.id.line,
-            kind: meter.id.kind,
-            duration: spec.duration,
-            window,
-        },
-        amount,
-    ))
+    let refusal = LimitRefusal {
+        kind: meter.id.kind,
+        reading: MeterReading::new(meter, at, count.used, count.reserved),
+        needed,
+        is_transient: verdict.is_transient(),
+        largest_output_that_fits: None,
+    };
+    let kind = ErrorKind::limit_refusal(meter.id.kind, verdict.is_transient());
+    Err((kind, refusal.to_string()))
+}
+
+/// What the draft grants of the provider, when it grants the request.
+fn grant<'a>(
+    snapshot: &Snapshot,
+    copy: &'a Copy,
+    entry: &LogEntry,
+) -> Result<&'a ProviderGrant, Refusal> {
+    let (name, model) = (&entry.facts.provider, entry.facts.model.as_str());
+    let Some(grant) = copy.grant(name) else {
+        let message = format!("the draft does not grant the provider `{name}`");
+        return Err((ErrorKind::ProviderBlocked, message));
+    };
+    if !grant.allows(model) {
+        let message = format!("the draft does not grant the model `{model}` of `{name}`");
+        return Err((ErrorKind::ModelBlocked, message));
+    }
+    // Of a provider that is gone nothing more can be said.
+    let Some(provider) = snapshot.provider(name.as_str()) else {
+        return Ok(grant);
+    };
+    let key = provider.keys_for(model, grant.key_ids.as_deref()).next();
+    if key.is_none() && !provider.is_keyless {
+        let message =
+            format!("no key of the provider `{name}` that the draft grants takes `{model}`");
+        return Err((ErrorKind::ProviderBlocked, message));
+    }
+    let upstream = key.map_or(model, |key| key.resolve_alias(model));
+    let info = snapshot.catalog().find(provider, upstream);
+    let is_priced = info.is_some_and(|info| info.price.is_some());
+    if !is_priced && copy.settings.on_unknown_price == OnUnknownPrice::Deny {
+        let message = format!("no price is known for the model `{model}` of `{name}`");
+        return Err((ErrorKind::PriceUnknown, message));
+    }
+    Ok(grant)
 }
