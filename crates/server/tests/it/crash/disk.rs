@@ -1,9 +1,13 @@
 //! A disk that fails under the load: refused requests, readiness that says so, and nothing lost.
 
+use tokio::task::JoinSet;
+
 use super::storm::{ClientBooks, Dice, Storm, ask};
-use crate::black_box::{Action, Errno, Gateway, Place, Plan, SYNC, WRITE, chat};
+use super::times;
+use crate::black_box::{Action, CUT, Errno, Gateway, Place, Plan, SYNC, WRITE, chat};
 
 const JOURNAL: &str = "/data/journal/";
+const DATABASE: &str = "/data/tollgate.db";
 
 /// Asks `count` times, one after the other.
 async fn ask_times(storm: &mut Storm, count: u64) -> ClientBooks {
@@ -151,6 +155,99 @@ async fn sync_that_fails_refuses_everything_until_a_restart() {
         let books = ask_times(&mut storm, 3).await;
         assert_eq!(books.refused, 0);
         add(&mut storm, books);
+    }
+    storm.finish(gateway).await;
+}
+
+/// Some calls fail, some stop short; of the journal, or of the database, which may be late and must not be wrong.
+fn trouble(dice: &mut Dice) -> Plan {
+    let scope = if dice.roll(3) == 0 { DATABASE } else { JOURNAL };
+    let kinds = [WRITE, WRITE, SYNC, CUT, WRITE | CUT, WRITE | SYNC | CUT];
+    let kinds = kinds[usize::try_from(dice.roll(6)).unwrap()];
+    let action = match dice.roll(3) {
+        0 => Action::Fail(Errno::Io),
+        1 => Action::Fail(Errno::NoSpace),
+        // Only a write can stop short; what else is struck does nothing and says that it did.
+        _ if kinds == WRITE => Action::ShortWrite(u32::try_from(dice.roll(1_000)).unwrap()),
+        _ => Action::Fail(Errno::Io),
+    };
+    Plan {
+        scope,
+        kinds,
+        action,
+        after: dice.roll(40),
+        count: 1 + dice.roll(6),
+    }
+}
+
+async fn storm_with_trouble(place: Place, seed: u64, crashes: u64) {
+    let (mut storm, mut gateway) = Storm::begin(place, seed).await;
+    let mut injected = 0;
+    for _ in 0..crashes {
+        let plan = trouble(&mut storm.dice);
+        gateway.faults().strike(plan);
+        let before = gateway.faults().injected();
+        let mut clients = JoinSet::new();
+        for _ in 0..8 {
+            let caller = storm.caller.clone();
+            let mut dice = Dice(storm.dice.roll(u64::MAX));
+            clients.spawn(async move {
+                let mut books = ClientBooks::default();
+                for _ in 0..8 {
+                    assert!(ask(&caller, &mut dice, &mut books).await);
+                }
+                books
+            });
+        }
+        storm.collect(clients).await;
+        injected += gateway.faults().injected() - before;
+        let place = gateway.killed().await;
+        place.heal();
+        gateway = storm.restart(place).await;
+    }
+    assert!(injected > crashes / 2, "{injected} calls were struck");
+    storm.finish(gateway).await;
+}
+
+#[tokio::test]
+async fn trouble_of_every_kind_under_load_loses_nothing() {
+    storm_with_trouble(Place::with_faults(), 15, times(30)).await;
+}
+
+#[tokio::test]
+async fn trouble_of_every_kind_under_load_loses_nothing_beside_postgres() {
+    let place = Place::with_faults().on_postgres();
+    storm_with_trouble(place, 16, times(12)).await;
+}
+
+/// A start that finds a disk which takes nothing says so and ends; once it is healed, nothing is missing.
+#[tokio::test]
+async fn start_on_a_disk_that_fails_is_refused_and_loses_nothing() {
+    let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 17).await;
+    for (kinds, error) in [(CUT, Errno::Io), (WRITE, Errno::NoSpace), (SYNC, Errno::Io)] {
+        let clients = storm.clients(4);
+        let place = storm.kill_after_requests(gateway, 9).await;
+        storm.collect(clients).await;
+        let faults = place.faults.as_ref().unwrap();
+        faults.strike(Plan::always(JOURNAL, kinds, Action::Fail(error)));
+        match Gateway::try_spawn(place.clone()).await {
+            // What it has to write can wait: it serves nobody until then.
+            Ok(gateway) => {
+                while gateway.readiness().await == 200 {
+                    let caller = storm.caller.clone().at(&gateway);
+                    let mut books = ClientBooks::default();
+                    ask(&caller, &mut storm.dice.clone(), &mut books).await;
+                    add(&mut storm, books);
+                }
+                drop(gateway.killed().await);
+            }
+            Err((status, output)) => {
+                assert_eq!(status.code(), Some(1), "{status}: {output}");
+                assert!(output.contains("journal"), "{output}");
+            }
+        }
+        place.heal();
+        gateway = storm.restart(place).await;
     }
     storm.finish(gateway).await;
 }
