@@ -23,12 +23,10 @@ pub(crate) mod view;
 
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
 use tollgate_domain::ids::ProfileId;
-use tollgate_storage::mcp::{clients as mcp_clients, tool_groups};
 use tollgate_storage::{Constraint, Db, StorageError, Tx, copies, profiles};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::content::{KnownMcp, UpdateAccessProfile, named_mcp};
 use self::view::{AccessProfileView, Rotation};
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
@@ -69,20 +67,6 @@ pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: ProfileId) -> Answer
 /// The profile as answers, audit entries and the like show it.
 pub(crate) fn view(profile: &AccessProfile) -> AccessProfileView {
     AccessProfileView::new(profile, Rotation::default())
-}
-
-/// Which of the MCP things that the body names exist.
-async fn known_mcp(tx: &mut Tx, body: &UpdateAccessProfile) -> Answer<KnownMcp> {
-    let (groups, clients) = named_mcp(body);
-    let missing_groups = tool_groups::missing(&mut *tx, &groups).await?;
-    let missing_clients = mcp_clients::missing(&mut *tx, &clients).await?;
-    let mut known = KnownMcp {
-        tool_groups: groups.into_iter().collect(),
-        clients: clients.into_iter().collect(),
-    };
-    known.tool_groups.retain(|id| !missing_groups.contains(id));
-    known.clients.retain(|id| !missing_clients.contains(id));
-    Ok(known)
 }
 
 /// Gives ids to provider configs that have none yet.

@@ -1,26 +1,36 @@
 //! Reading request bodies: exact, strict, and with every problem named at once.
 //!
+//! Reading finds everything that can be told from the body and from what it names: types, unknown fields, bounds, what
+//! fields say about each other, and ids of things that do not exist ([`Existing`]). What is left to the operations are
+//! conflicts with the state of things.
+//!
 //! serde stops at the first error and reads numbers through a float. So a body is kept as text
 //! ([`serde_json::value::RawValue`]) and read field by field: each reader pushes what is wrong, with its JSON pointer, and
 //! reading goes on. A type says in one place ([`FromJson`]) how it is read and how it is described, so that the API
 //! description cannot drift from what is accepted.
 
+mod existing;
 mod lists;
+mod numbers;
 pub(crate) mod object;
 mod patch;
 mod text;
-mod types;
+mod words;
 
 use serde_json::value::RawValue;
+use tollgate_storage::Store;
 use utoipa::openapi::{RefOr, Schema};
 
-pub(crate) use lists::AtLeastOne;
+use self::existing::References;
+pub(crate) use existing::{Existing, McpClientName};
+pub(crate) use lists::{AtLeastOne, AtMost};
+pub(crate) use numbers::{Delta, RotationInterval, Weight, Within};
 pub(crate) use object::Object;
 pub(crate) use patch::Patch;
 pub(crate) use text::{Certificates, Description, Email, ModelEntry, Name, NotBlank, Reason, Tag};
-pub(crate) use types::{Delta, RotationInterval, Secret, Weight, Within};
+pub(crate) use words::Secret;
 
-use crate::problem::{FieldProblem, INCONSISTENT, Problem, UNKNOWN_REFERENCE};
+use crate::problem::{Answer, FieldProblem, INCONSISTENT, Problem, UNKNOWN_REFERENCE};
 
 /// Schemas that others refer to by name.
 pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -32,9 +42,12 @@ pub(crate) struct Node<'a> {
     pub(crate) pointer: String,
 }
 
-/// Everything found wrong so far.
+/// Everything found wrong so far, and the things that must exist for the rest to be right.
 #[derive(Debug, Default)]
-pub(crate) struct Problems(pub(crate) Vec<FieldProblem>);
+pub(crate) struct Problems {
+    found: Vec<FieldProblem>,
+    references: References,
+}
 
 /// A type that stands in request bodies.
 pub(crate) trait FromJson: Sized {
@@ -46,6 +59,9 @@ pub(crate) trait FromJson: Sized {
 
     /// The named schemas that [`FromJson::schema`] refers to.
     fn schemas(_schemas: &mut Schemas) {}
+
+    /// What the readable items of a list say about each other. They come with their places in the list at `pointer`.
+    fn check_list(_items: &[(usize, Self)], _pointer: &str, _problems: &mut Problems) {}
 }
 
 impl Problems {
@@ -55,7 +71,7 @@ impl Problems {
         code: &str,
         message: impl Into<String>,
     ) {
-        self.0.push(FieldProblem {
+        self.found.push(FieldProblem {
             param: pointer.into(),
             code: code.to_owned(),
             message: message.into(),
@@ -77,12 +93,17 @@ impl Problems {
         self.push(pointer, UNKNOWN_REFERENCE, message);
     }
 
+    #[cfg(test)]
+    pub(crate) fn found(self) -> Vec<FieldProblem> {
+        self.found
+    }
+
     /// Nothing wrong, or all of it.
     pub(crate) fn into_result(self) -> Result<(), Problem> {
-        if self.0.is_empty() {
+        if self.found.is_empty() {
             Ok(())
         } else {
-            Err(Problem::invalid_body(self.0))
+            Err(Problem::invalid_body(self.found))
         }
     }
 }
@@ -131,18 +152,19 @@ impl Node<'_> {
     }
 }
 
-/// Reads a whole body.
+/// Reads a whole body, and looks up what it names.
 ///
 /// # Errors
 /// Malformed JSON, or everything that is wrong with it.
-pub(crate) fn read_body<T: FromJson>(bytes: &[u8]) -> Result<T, Problem> {
-    let malformed = |message: String| {
-        Problem::invalid_body(vec![FieldProblem {
-            param: String::new(),
-            code: "malformed_json".to_owned(),
-            message,
-        }])
-    };
+pub(crate) async fn read_body<T: FromJson>(bytes: &[u8], store: &Store) -> Answer<T> {
+    let (value, mut problems) = parse_body(bytes)?;
+    let references = std::mem::take(&mut problems.references);
+    references.check(store, &mut problems).await?;
+    finish_body(value, problems)
+}
+
+/// Reads a whole body as far as that needs no look at anything else.
+fn parse_body<T: FromJson>(bytes: &[u8]) -> Answer<(Option<T>, Problems)> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| malformed(format!("the body is not UTF-8: {error}")))?;
     let raw: &RawValue = serde_json::from_str(text)
@@ -153,21 +175,44 @@ pub(crate) fn read_body<T: FromJson>(bytes: &[u8]) -> Result<T, Problem> {
         pointer: String::new(),
     };
     let value = T::from_json(&node, &mut problems);
+    Ok((value, problems))
+}
+
+fn finish_body<T>(value: Option<T>, problems: Problems) -> Answer<T> {
     problems.into_result()?;
     value.ok_or_else(|| malformed("the body could not be read".to_owned()))
+}
+
+fn malformed(message: String) -> Problem {
+    Problem::invalid_body(vec![FieldProblem {
+        param: String::new(),
+        code: "malformed_json".to_owned(),
+        message,
+    }])
+}
+
+/// Reads a body that names nothing, or takes its word for what it names.
+#[cfg(test)]
+pub(crate) fn read_alone<T: FromJson>(bytes: &[u8]) -> Answer<T> {
+    let (value, problems) = parse_body(bytes)?;
+    finish_body(value, problems)
 }
 
 /// Defines a request body: the struct, its reader and its description in one.
 ///
 /// Each field has a mode: `required`; `optional` (absent and null mean "not set"); `given` (may be absent, null is
 /// refused); `patch` (absent, null and a value are three things). `ignoring [...]` names read-only fields that are
-/// accepted and not looked at, so that a body that was read can be sent back.
+/// accepted and not looked at, so that a body that was read can be sent back. After the fields may stand
+/// `check |object| { … }`, which looks at what the fields say about each other: in it each field is an option, `None`
+/// when it could not be read; and `check_list path`, which becomes [`FromJson::check_list`].
 macro_rules! body {
     (
         $(#[doc = $doc:literal])*
         struct $name:ident $(ignoring [$($ignored:literal),* $(,)?])? {
             $($(#[doc = $field_doc:literal])* $field:ident: $mode:ident $ty:ty,)*
         }
+        $(check |$object:ident| $check:block)?
+        $(check_list $check_list:path)?
     ) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq)]
@@ -182,6 +227,10 @@ macro_rules! body {
             ) -> Option<Self> {
                 let mut object = $crate::body::Object::read(node, problems)?;
                 $(let $field = object.$mode::<$ty>(stringify!($field));)*
+                $({
+                    let $object = &mut object;
+                    $check
+                })?
                 object.finish(&[$($($ignored),*)?]);
                 Some(Self { $($field: $field?,)* })
             }
@@ -197,6 +246,14 @@ macro_rules! body {
                     <Self as utoipa::PartialSchema>::schema(),
                 ));
             }
+
+            $(fn check_list(
+                items: &[(usize, Self)],
+                pointer: &str,
+                problems: &mut $crate::body::Problems,
+            ) {
+                $check_list(items, pointer, problems);
+            })?
         }
 
         impl utoipa::PartialSchema for $name {
@@ -231,3 +288,20 @@ macro_rules! body {
 }
 
 pub(crate) use body;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_bodies_say_where() {
+        let cut = read_alone::<bool>(b"{").unwrap_err();
+        let message = "the body is not valid JSON: EOF while parsing an object at line 1 column 1";
+        assert_eq!(cut.message, message);
+        assert!(read_alone::<bool>(b"\xff").is_err());
+        assert!(read_alone::<bool>(b"").is_err());
+        assert!(read_alone::<String>(br#""\ud800""#).is_err());
+        let deep = "[".repeat(100_000);
+        assert!(read_alone::<Vec<bool>>(deep.as_bytes()).is_err());
+    }
+}

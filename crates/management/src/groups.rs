@@ -26,7 +26,7 @@ pub(crate) fn id_text(id: GroupId) -> String {
 }
 
 /// What a group is called in messages and audit entries.
-const fn thing(id: GroupId) -> &'static str {
+pub(crate) const fn thing(id: GroupId) -> &'static str {
     match id {
         GroupId::Team(_) => "team",
         GroupId::BusinessUnit(_) => "business unit",

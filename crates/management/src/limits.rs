@@ -6,7 +6,7 @@ mod merge;
 mod usage;
 mod view;
 
-pub(crate) use input::{BudgetInput, RateLimitInput, check_budgets, check_rate_limit};
+pub(crate) use input::{BudgetInput, RateLimitInput};
 pub(crate) use merge::{merge_budgets, merge_rate_limit};
 pub(crate) use usage::{Readings, no_usage};
 pub(crate) use view::{BudgetView, Override, RateLimitView, money};

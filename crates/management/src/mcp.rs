@@ -30,8 +30,8 @@ pub(crate) async fn read_grants(tx: &mut Tx, configs: &[McpConfigInput]) -> Answ
     let mut problems = Problems::default();
     let mut grants = McpGrants::default();
     for (index, config) in configs.iter().enumerate() {
-        let name = &config.mcp_client_name;
-        let Some(client) = find_by_name(tx, name).await? else {
+        let name = &config.mcp_client_name.0.0;
+        let Some(client) = find_by_name(&mut *tx, name).await? else {
             problems.unknown(
                 format!("/mcp_configs/{index}/mcp_client_name"),
                 format!("no MCP client `{name}` exists"),
@@ -54,13 +54,14 @@ pub(crate) async fn read_grants(tx: &mut Tx, configs: &[McpConfigInput]) -> Answ
     Ok(grants)
 }
 
-async fn find_by_name(tx: &mut Tx, name: &str) -> Answer<Option<McpClientId>> {
+pub(crate) async fn find_by_name(db: impl Into<Db<'_>>, name: &str) -> Answer<Option<McpClientId>> {
+    let mut db = db.into();
     let mut page = PageRequest {
         limit: 100,
         offset: 0,
     };
     loop {
-        let found = stored::list(&mut *tx, Some(name), page).await?;
+        let found = stored::list(db.again(), Some(name), page).await?;
         let is_it =
             |client: &&stored::StoredMcpClient| client.name.to_lowercase() == name.to_lowercase();
         if let Some(client) = found.items.iter().find(is_it) {

@@ -10,10 +10,10 @@ use tollgate_domain::limits::LimitSet;
 use tollgate_domain::provider::ProviderName;
 use utoipa::ToSchema;
 
-use crate::body::{ModelEntry, Problems, Weight, body};
+use crate::body::{ModelEntry, Object, Problems, Weight, body};
 use crate::limits::{
-    BudgetInput, BudgetView, Override, RateLimitInput, RateLimitView, Readings, check_budgets,
-    check_rate_limit, merge_budgets, merge_rate_limit,
+    BudgetInput, BudgetView, Override, RateLimitInput, RateLimitView, Readings, merge_budgets,
+    merge_rate_limit,
 };
 
 body! {
@@ -38,6 +38,10 @@ body! {
         /// Limits on single models of it.
         model_budgets: optional Vec<ModelBudgetInput>,
     }
+    check |config| {
+        refuse_more_than_all(config, allowed_models.as_ref().and_then(Option::as_ref));
+    }
+    check_list refuse_same_providers
 }
 
 body! {
@@ -91,63 +95,45 @@ pub(crate) struct ModelBudgetView {
     rate_limit: Option<RateLimitView>,
 }
 
-/// Everything that the reader of single fields cannot see.
-pub(crate) fn check_provider_configs(
-    configs: &[ProviderConfigInput],
-    pointer: &str,
-    name_field: &str,
-    problems: &mut Problems,
-) {
-    let mut seen = HashSet::new();
-    for (index, config) in configs.iter().enumerate() {
-        let here = format!("{pointer}/{index}");
-        if !seen.insert(&config.provider_name) {
-            problems.inconsistent(
-                format!("{here}/{name_field}"),
-                format!("the provider `{}` appears twice", config.provider_name),
-            );
-        }
-        let allowed = config.allowed_models.as_deref().unwrap_or_default();
-        if allowed.len() > 1
-            && let Some(at) = allowed.iter().position(|entry| &**entry == "*")
-        {
-            problems.inconsistent(
-                format!("{here}/allowed_models/{at}"),
-                "`*` stands for every model; leave the other entries out",
-            );
-        }
-        check_limits(
-            config.budgets.as_deref(),
-            config.rate_limit.as_ref(),
-            &here,
-            problems,
+/// `*` stands for every model, and so alone.
+pub(crate) fn refuse_more_than_all(config: &mut Object<'_, '_>, allowed: Option<&Vec<ModelEntry>>) {
+    let Some(allowed) = allowed.filter(|allowed| allowed.len() > 1) else {
+        return;
+    };
+    if let Some(at) = allowed.iter().position(|entry| &**entry == "*") {
+        config.inconsistent_at(
+            &["allowed_models", &at.to_string()],
+            "`*` stands for every model; leave the other entries out",
         );
-        let model_budgets = config.model_budgets.as_deref().unwrap_or_default();
-        for (index, line) in model_budgets.iter().enumerate() {
-            let here = format!("{here}/model_budgets/{index}");
-            check_limits(
-                Some(&line.budgets),
-                line.rate_limit.as_ref(),
-                &here,
-                problems,
-            );
-        }
     }
 }
 
-fn check_limits(
-    budgets: Option<&[BudgetInput]>,
-    rate_limit: Option<&RateLimitInput>,
+fn refuse_same_providers(
+    configs: &[(usize, ProviderConfigInput)],
     pointer: &str,
     problems: &mut Problems,
 ) {
-    check_budgets(
-        budgets.unwrap_or_default(),
-        &format!("{pointer}/budgets"),
-        problems,
-    );
-    if let Some(limit) = rate_limit {
-        check_rate_limit(limit, &format!("{pointer}/rate_limit"), problems);
+    let names = configs
+        .iter()
+        .map(|(index, config)| (*index, &config.provider_name));
+    refuse_twice(names, pointer, "provider_name", problems);
+}
+
+/// A provider may appear once; `field` has its name.
+pub(crate) fn refuse_twice<'a>(
+    names: impl Iterator<Item = (usize, &'a ProviderName)>,
+    pointer: &str,
+    field: &str,
+    problems: &mut Problems,
+) {
+    let mut seen = HashSet::new();
+    for (index, name) in names {
+        if !seen.insert(name) {
+            problems.inconsistent(
+                format!("{pointer}/{index}/{field}"),
+                format!("the provider `{name}` appears twice"),
+            );
+        }
     }
 }
 

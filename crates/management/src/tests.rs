@@ -2,6 +2,7 @@
 
 mod access_profiles;
 mod attacks;
+mod bodies;
 mod concurrency;
 mod corrections;
 mod description;

@@ -33,6 +33,9 @@ pub(crate) struct Query {
     values: Vec<Value>,
 }
 
+/// Most values in one statement: far below what either engine takes.
+pub(crate) const MAX_VALUES: usize = 1_000;
+
 /// Starts a statement.
 pub(crate) const fn query(text: &'static str) -> Query {
     Query {

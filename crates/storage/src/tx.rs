@@ -162,7 +162,7 @@ impl<'a> From<&'a mut Tx> for Db<'a> {
 
 impl Db<'_> {
     /// The same place once more, for a function that reads by several statements.
-    pub(crate) fn again(&mut self) -> Db<'_> {
+    pub fn again(&mut self) -> Db<'_> {
         match self {
             Self::Store(store) => Db::Store(store),
             Self::Tx(tx) => Db::Tx(tx),

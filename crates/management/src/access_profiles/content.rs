@@ -1,6 +1,6 @@
 //! From what a request says to what a profile is: the pure part of create and update.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use tollgate_domain::IdSource;
 use tollgate_domain::access::profile::{
@@ -10,20 +10,10 @@ use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use tollgate_domain::time::Zone;
 
 use crate::body::{
-    Description, Name, NotBlank, Patch, Problems, RotationInterval, Tag, Within, body,
+    AtMost, Description, Existing, Name, NotBlank, Patch, RotationInterval, Tag, Within, body,
 };
-use crate::limits::{
-    BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
-};
-use crate::problem::Problem;
-use crate::provider_configs::{
-    ProviderConfigInput, check_provider_configs, merge_provider_configs,
-};
-
-/// Most provider configs, budgets and tags in one update. Creating a profile does not enforce these.
-const MAX_PROVIDER_CONFIGS: usize = 100;
-const MAX_BUDGETS: usize = 100;
-const MAX_TAGS: usize = 50;
+use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
+use crate::provider_configs::{ProviderConfigInput, merge_provider_configs};
 
 /// A part of a limit.
 type Percent = Within<1, 100>;
@@ -84,12 +74,12 @@ body! {
         /// Inactive profiles are hidden from new assignments.
         is_active: given bool,
         /// Replaces the whole list; at most 50.
-        tags: given Vec<Tag>,
+        tags: given AtMost<50, Tag>,
         /// Replaces the whole list; at most 100.
-        provider_configs: given Vec<ProviderConfigInput>,
+        provider_configs: given AtMost<100, ProviderConfigInput>,
         /// Replaces the whole list; at most 100. A line keeps its id and usage when it names an old line's id, or else
         /// matches, in order, an old line with the same duration.
-        budgets: given Vec<BudgetInput>,
+        budgets: given AtMost<100, BudgetInput>,
         /// Replaces the limit; null clears it.
         rate_limit: patch RateLimitInput,
         /// Null keeps the value.
@@ -121,7 +111,7 @@ body! {
     /// A group of MCP tools.
     struct ToolGroupRef {
         /// The group's id.
-        tool_group_id: required ToolGroupId,
+        tool_group_id: required Existing<ToolGroupId>,
     }
 }
 
@@ -129,7 +119,7 @@ body! {
     /// A whole MCP server.
     struct ServerRef {
         /// The MCP client's id.
-        mcp_server_id: required McpClientId,
+        mcp_server_id: required Existing<McpClientId>,
     }
 }
 
@@ -137,7 +127,7 @@ body! {
     /// A single MCP tool, granted or taken away. Taking away wins over groups and servers.
     struct ToolOverrideInput {
         /// The MCP client that has the tool.
-        mcp_client_id: required McpClientId,
+        mcp_client_id: required Existing<McpClientId>,
         /// The tool's name.
         tool_name: required NotBlank,
         /// `include` or `exclude`.
@@ -145,37 +135,16 @@ body! {
     }
 }
 
-/// Which of the MCP things that a body names exist.
-#[derive(Debug, Default)]
-pub(crate) struct KnownMcp {
-    pub(crate) tool_groups: HashSet<ToolGroupId>,
-    pub(crate) clients: HashSet<McpClientId>,
-}
-
-/// The MCP things that a body names.
-pub(crate) fn named_mcp(body: &UpdateAccessProfile) -> (Vec<ToolGroupId>, Vec<McpClientId>) {
-    let groups = body.mcp_tool_groups.iter().flatten();
-    let servers = body.mcp_servers.iter().flatten();
-    let overrides = body.mcp_tool_overrides.iter().flatten();
-    (
-        groups.map(|group| group.tool_group_id).collect(),
-        servers
-            .map(|server| server.mcp_server_id)
-            .chain(overrides.map(|tool| tool.mcp_client_id))
-            .collect(),
-    )
-}
-
 impl From<CreateAccessProfile> for UpdateAccessProfile {
-    /// A new profile is the empty one, updated.
+    /// A new profile is the empty one, updated. The sizes of its lists are not limited.
     fn from(body: CreateAccessProfile) -> Self {
         Self {
             name: Some(body.name),
             description: body.description.map_or(Patch::Absent, Patch::Value),
             is_active: body.is_active,
-            tags: body.tags,
-            provider_configs: body.provider_configs,
-            budgets: body.budgets,
+            tags: body.tags.map(AtMost),
+            provider_configs: body.provider_configs.map(AtMost),
+            budgets: body.budgets.map(AtMost),
             rate_limit: body.rate_limit.map_or(Patch::Absent, Patch::Value),
             calendar_aligned: body.calendar_aligned,
             time_zone: body.time_zone,
@@ -192,51 +161,20 @@ impl From<CreateAccessProfile> for UpdateAccessProfile {
     }
 }
 
-/// The three limits that an update has and a creation has not.
-pub(crate) fn check_update_sizes(body: &UpdateAccessProfile, problems: &mut Problems) {
-    let lists = [
-        (
-            "provider_configs",
-            body.provider_configs.as_ref().map(Vec::len),
-            MAX_PROVIDER_CONFIGS,
-        ),
-        ("budgets", body.budgets.as_ref().map(Vec::len), MAX_BUDGETS),
-        ("tags", body.tags.as_ref().map(Vec::len), MAX_TAGS),
-    ];
-    for (name, length, most) in lists {
-        if let Some(length) = length.filter(|length| *length > most) {
-            problems.push(
-                format!("/{name}"),
-                "too_many",
-                format!("an update takes at most {most} `{name}`, this has {length}"),
-            );
-        }
-    }
-}
-
 /// The profile after the update. Version and instants are left as they are.
-///
-/// # Errors
-/// Everything that is wrong with the body, together with `problems` found before.
 pub(crate) fn apply_update(
     current: &AccessProfile,
     body: UpdateAccessProfile,
-    known: &KnownMcp,
     ids: &dyn IdSource,
-    mut problems: Problems,
-) -> Result<AccessProfile, Problem> {
-    check(&body, known, &mut problems);
-    problems.into_result()?;
+) -> AccessProfile {
     let old = &current.content;
     let mcp = &old.mcp;
-    let mut thresholds = body.alert_thresholds.map_or_else(
-        || old.alert_thresholds.clone(),
-        |new| new.iter().map(|percent| percent.0).collect(),
-    );
-    thresholds.sort_unstable();
-    thresholds.dedup();
+    let thresholds = body.alert_thresholds.map(|percents| {
+        let percents: BTreeSet<u32> = percents.into_iter().map(|percent| percent.0).collect();
+        percents.into_iter().collect()
+    });
     let mut limits = old.limits.clone();
-    if let Some(budgets) = &body.budgets {
+    if let Some(AtMost(budgets)) = &body.budgets {
         limits.budgets = merge_budgets(&old.limits.budgets, budgets, ids);
     }
     limits.rate_limit = match &body.rate_limit {
@@ -244,7 +182,7 @@ pub(crate) fn apply_update(
         Patch::Null => None,
         Patch::Value(new) => Some(merge_rate_limit(old.limits.rate_limit.as_ref(), new, ids)),
     };
-    Ok(AccessProfile {
+    AccessProfile {
         name: body.name.map_or_else(|| current.name.clone(), String::from),
         description: body.description.apply_to(current.description.clone()),
         is_active: body.is_active.unwrap_or(current.is_active),
@@ -252,7 +190,7 @@ pub(crate) fn apply_update(
         content: ProfileContent {
             provider_configs: body.provider_configs.map_or_else(
                 || old.provider_configs.clone(),
-                |new| merge_provider_configs(&old.provider_configs, &new, ids),
+                |AtMost(new)| merge_provider_configs(&old.provider_configs, &new, ids),
             ),
             limits,
             calendar_aligned: body.calendar_aligned.unwrap_or(old.calendar_aligned),
@@ -260,11 +198,11 @@ pub(crate) fn apply_update(
             mcp: McpGrants {
                 tool_groups: body.mcp_tool_groups.map_or_else(
                     || mcp.tool_groups.clone(),
-                    |new| new.iter().map(|one| one.tool_group_id).collect(),
+                    |new| new.iter().map(|one| one.tool_group_id.0).collect(),
                 ),
                 servers: body.mcp_servers.map_or_else(
                     || mcp.servers.clone(),
-                    |new| new.iter().map(|one| one.mcp_server_id).collect(),
+                    |new| new.iter().map(|one| one.mcp_server_id.0).collect(),
                 ),
                 tool_overrides: body.mcp_tool_overrides.map_or_else(
                     || mcp.tool_overrides.clone(),
@@ -274,71 +212,28 @@ pub(crate) fn apply_update(
             reservation: body.reservation.unwrap_or(old.reservation),
             on_unknown_price: body.on_unknown_price.unwrap_or(old.on_unknown_price),
             shadow: body.shadow.unwrap_or(old.shadow),
-            alert_thresholds: thresholds,
+            alert_thresholds: thresholds.unwrap_or_else(|| old.alert_thresholds.clone()),
             auto_rotation_interval_ns: body
                 .auto_rotation_interval
                 .map_or(old.auto_rotation_interval_ns, |interval| interval.0),
             govern_created_keys: body.govern_created_keys.unwrap_or(old.govern_created_keys),
         },
         ..current.clone()
-    })
+    }
 }
 
 impl From<ToolOverrideInput> for ToolOverride {
     fn from(input: ToolOverrideInput) -> Self {
         Self {
-            mcp_client_id: input.mcp_client_id,
+            mcp_client_id: input.mcp_client_id.0,
             tool_name: input.tool_name.into(),
             action: input.action,
         }
     }
 }
 
-/// What the reader of single fields cannot see.
-fn check(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Problems) {
-    if let Some(configs) = &body.provider_configs {
-        check_provider_configs(configs, "/provider_configs", "provider_name", problems);
-    }
-    if let Some(budgets) = &body.budgets {
-        check_budgets(budgets, "/budgets", problems);
-    }
-    if let Patch::Value(limit) = &body.rate_limit {
-        check_rate_limit(limit, "/rate_limit", problems);
-    }
-    check_mcp(body, known, problems);
-}
-
-fn check_mcp(body: &UpdateAccessProfile, known: &KnownMcp, problems: &mut Problems) {
-    for (index, group) in body.mcp_tool_groups.iter().flatten().enumerate() {
-        let id = group.tool_group_id;
-        if !known.tool_groups.contains(&id) {
-            problems.unknown(
-                format!("/mcp_tool_groups/{index}/tool_group_id"),
-                format!("no tool group `{id}` exists"),
-            );
-        }
-    }
-    let mut check_client = |pointer: String, id: McpClientId| {
-        if !known.clients.contains(&id) {
-            problems.unknown(pointer, format!("no MCP client `{id}` exists"));
-        }
-    };
-    for (index, server) in body.mcp_servers.iter().flatten().enumerate() {
-        check_client(
-            format!("/mcp_servers/{index}/mcp_server_id"),
-            server.mcp_server_id,
-        );
-    }
-    for (index, tool) in body.mcp_tool_overrides.iter().flatten().enumerate() {
-        check_client(
-            format!("/mcp_tool_overrides/{index}/mcp_client_id"),
-            tool.mcp_client_id,
-        );
-    }
-}
-
 /// Each once, in their order.
-fn read_tags(tags: Vec<Tag>) -> Vec<String> {
+fn read_tags(AtMost(tags): AtMost<50, Tag>) -> Vec<String> {
     let mut seen = HashSet::new();
     tags.into_iter()
         .map(String::from)

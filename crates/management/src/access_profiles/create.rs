@@ -6,10 +6,9 @@ use tollgate_storage::profiles::{self, NewProfile};
 
 use super::content::{CreateAccessProfile, UpdateAccessProfile, apply_update};
 use super::view::AccessProfileBody;
-use super::{known_mcp, name_taken, number_provider_configs};
+use super::{name_taken, number_provider_configs};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::Problems;
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, etag};
 use crate::problem::Answer;
@@ -29,9 +28,7 @@ pub(crate) async fn create_access_profile(
 ) -> Answer<impl IntoResponse> {
     let body = UpdateAccessProfile::from(body);
     let mut tx = ctx.begin().await?;
-    let known = known_mcp(&mut tx, &body).await?;
-    let ids = ctx.parts().ids.as_ref();
-    let wanted = apply_update(&empty(&ctx), body, &known, ids, Problems::default())?;
+    let wanted = apply_update(&empty(&ctx), body, ctx.parts().ids.as_ref());
     let created = store_new(&ctx, &mut tx, wanted).await?;
     let access_profile = super::view(&created);
     let act = Act::new("create", "access_profile", created.id).about_profile(created.id);

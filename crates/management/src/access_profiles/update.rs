@@ -3,12 +3,11 @@ use tollgate_domain::access::profile::AccessProfile;
 use tollgate_domain::ids::ProfileId;
 use tollgate_storage::{Tx, profiles};
 
-use super::content::{UpdateAccessProfile, apply_update, check_update_sizes};
+use super::content::{UpdateAccessProfile, apply_update};
 use super::view::AccessProfileBody;
-use super::{get_existing, known_mcp, name_taken, number_provider_configs};
+use super::{get_existing, name_taken, number_provider_configs};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::Problems;
 use crate::context::{Context, Require, UpdateAccessProfiles};
 use crate::extract::{IfMatch, Json, Path, etag};
 use crate::problem::Answer;
@@ -67,10 +66,7 @@ async fn update(
     let mut tx = ctx.begin().await?;
     let current = get_existing(&mut tx, id).await?;
     if_match.check(current.version)?;
-    let mut problems = Problems::default();
-    check_update_sizes(&body, &mut problems);
-    let known = known_mcp(&mut tx, &body).await?;
-    let wanted = apply_update(&current, body, &known, ctx.parts().ids.as_ref(), problems)?;
+    let wanted = apply_update(&current, body, ctx.parts().ids.as_ref());
     let act = Act::new("update", "access_profile", id);
     let stored = store_change(ctx, &mut tx, current, wanted, act).await?;
     let access_profile = super::view(&stored);

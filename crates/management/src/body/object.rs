@@ -1,5 +1,6 @@
 //! Objects: every field is asked for once, and what nobody asked for is refused by name.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -31,12 +32,15 @@ impl<'a, 'p> Object<'a, 'p> {
         }
         let mut deserializer = serde_json::Deserializer::from_str(node.raw.get());
         match deserializer.deserialize_map(FieldsVisitor) {
-            Ok(Fields(fields)) => Some(Self {
-                pointer: node.pointer.clone(),
-                fields,
-                known: Vec::new(),
-                problems,
-            }),
+            Ok(Fields(fields)) => {
+                refuse_twice(&fields, &node.pointer, problems);
+                Some(Self {
+                    pointer: node.pointer.clone(),
+                    fields,
+                    known: Vec::new(),
+                    problems,
+                })
+            }
             Err(error) => {
                 problems.invalid(node.pointer.as_str(), format!("not readable: {error}"));
                 None
@@ -47,13 +51,8 @@ impl<'a, 'p> Object<'a, 'p> {
     /// The field, and whether it is null.
     fn take(&mut self, name: &'static str) -> Option<Node<'a>> {
         self.known.push(name);
-        let mut found = self.fields.iter().filter(|(key, _)| key == name);
-        let raw = found.next().map(|(_, raw)| *raw)?;
+        let (_, raw) = self.fields.iter().find(|(key, _)| key == name)?;
         let pointer = child(&self.pointer, name);
-        if found.next().is_some() {
-            self.problems
-                .invalid(pointer.as_str(), format!("`{name}` stands here twice"));
-        }
         Some(Node { raw, pointer })
     }
 
@@ -107,6 +106,40 @@ impl<'a, 'p> Object<'a, 'p> {
         }
     }
 
+    /// Whether the field is there and not null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let mut fields = self.fields.iter();
+        fields.any(|(key, raw)| key == name && raw.get() != "null")
+    }
+
+    /// A field, or with an empty name the whole object, that does not fit the others.
+    pub(crate) fn inconsistent(&mut self, name: &str, message: impl Into<String>) {
+        let place: &[&str] = if name.is_empty() { &[] } else { &[name] };
+        self.inconsistent_at(place, message);
+    }
+
+    /// A value that is not allowed where it stands.
+    pub(crate) fn invalid_at(&mut self, place: &[&str], message: impl Into<String>) {
+        let pointer = self.place(place);
+        self.problems.invalid(pointer, message);
+    }
+
+    fn place(&self, place: &[&str]) -> String {
+        let whole = self.pointer.clone();
+        place
+            .iter()
+            .fold(whole, |pointer, name| child(&pointer, name))
+    }
+
+    /// The same for a place inside of a field.
+    pub(crate) fn inconsistent_at(&mut self, place: &[&str], message: impl Into<String>) {
+        let whole = self.pointer.clone();
+        let pointer = place
+            .iter()
+            .fold(whole, |pointer, name| child(&pointer, name));
+        self.problems.inconsistent(pointer, message);
+    }
+
     /// The fields as they are, for objects whose names are data.
     pub(crate) fn into_fields(self) -> Vec<(String, &'a RawValue)> {
         self.fields
@@ -128,6 +161,17 @@ impl<'a, 'p> Object<'a, 'p> {
             };
             self.problems
                 .push(child(&self.pointer, name), "unknown_field", message);
+        }
+    }
+}
+
+/// Two parsers could take different ones of two fields with one name.
+fn refuse_twice(fields: &[(String, &RawValue)], pointer: &str, problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    for (name, _) in fields {
+        if !seen.insert(name) {
+            let shown: String = name.chars().take(80).collect();
+            problems.invalid(child(pointer, name), format!("`{shown}` stands here twice"));
         }
     }
 }

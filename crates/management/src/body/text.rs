@@ -186,11 +186,11 @@ fn trimmed<'a>(text: &'a str, what: &str, most: usize) -> Result<&'a str, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::read_body;
+    use crate::body::read_alone;
 
     fn read<T: FromJson>(text: &str) -> Option<T> {
         let json = serde_json::to_vec(text).unwrap();
-        read_body(&json).ok()
+        read_alone(&json).ok()
     }
 
     #[test]

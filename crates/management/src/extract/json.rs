@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::body::{FromJson, read_body};
 use crate::problem::Problem;
+use crate::state::ManagementState;
 
 /// Largest body, in bytes. A profile with a hundred providers and as many models each is a tenth of it.
 const MAX_BODY: usize = 4 << 20;
@@ -15,15 +16,15 @@ const MAX_BODY: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Json<T>(pub(crate) T);
 
-impl<T: FromJson, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<T: FromJson + Send> FromRequest<ManagementState> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &ManagementState) -> Result<Self, Problem> {
         if !is_json(&request) {
             return Err(not_json());
         }
         let bytes = read_bytes(request.into_body()).await?;
-        read_body(&bytes).map(Self)
+        read_body(&bytes, &state.parts().store).await.map(Self)
     }
 }
 
@@ -31,10 +32,10 @@ impl<T: FromJson, S: Send + Sync> FromRequest<S> for Json<T> {
 #[derive(Debug)]
 pub(crate) struct OptionalJson<T>(pub(crate) Option<T>);
 
-impl<T: FromJson, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+impl<T: FromJson + Send> FromRequest<ManagementState> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &ManagementState) -> Result<Self, Problem> {
         if request.headers().contains_key(header::CONTENT_TYPE) {
             return Json::from_request(request, state)
                 .await

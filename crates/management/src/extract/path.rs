@@ -114,11 +114,12 @@ impl PathParam for VersionNumber {
     }
 }
 
-/// A model's name: free text.
+/// A model's name: free text that can be stored.
 impl PathParam for String {
     const THING: &'static str = "model";
 
     fn from_path(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| text.to_owned())
+        let is_name = !text.is_empty() && !text.contains('\0');
+        is_name.then(|| text.to_owned())
     }
 }

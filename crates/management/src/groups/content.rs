@@ -7,10 +7,8 @@ use tollgate_domain::snapshot::GroupId;
 use tollgate_domain::time::Zone;
 use tollgate_storage::groups::StoredGroup;
 
-use crate::body::{Description, Name, Patch, Problems, body};
-use crate::limits::{
-    BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
-};
+use crate::body::{Description, Existing, Name, Patch, Problems, body};
+use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
 use crate::problem::Problem;
 
 body! {
@@ -33,9 +31,9 @@ body! {
         /// What happens to a model without a known price.
         on_unknown_price: optional OnUnknownPrice,
         /// The customer above a team, whose limits hold as well.
-        customer_id: optional CustomerId,
+        customer_id: optional Existing<CustomerId>,
         /// The business unit above a team, whose limits hold as well.
-        business_unit_id: optional BusinessUnitId,
+        business_unit_id: optional Existing<BusinessUnitId>,
     }
 }
 
@@ -59,9 +57,9 @@ body! {
         /// What happens to a model without a known price.
         on_unknown_price: given OnUnknownPrice,
         /// The customer above a team; null for none.
-        customer_id: patch CustomerId,
+        customer_id: patch Existing<CustomerId>,
         /// The business unit above a team; null for none.
-        business_unit_id: patch BusinessUnitId,
+        business_unit_id: patch Existing<BusinessUnitId>,
     }
 }
 
@@ -97,14 +95,6 @@ pub(super) fn apply_update(
     ids: &dyn IdSource,
 ) -> Result<StoredGroup, Problem> {
     let mut problems = Problems::default();
-    check_budgets(
-        body.budgets.as_deref().unwrap_or_default(),
-        "/budgets",
-        &mut problems,
-    );
-    if let Patch::Value(limit) = &body.rate_limit {
-        check_rate_limit(limit, "/rate_limit", &mut problems);
-    }
     let parents = read_parents(
         current,
         body.customer_id,
@@ -143,8 +133,8 @@ pub(super) fn apply_update(
 /// The groups above after the update. Only teams have any.
 fn read_parents(
     current: &StoredGroup,
-    customer: Patch<CustomerId>,
-    unit: Patch<BusinessUnitId>,
+    customer: Patch<Existing<CustomerId>>,
+    unit: Patch<Existing<BusinessUnitId>>,
     problems: &mut Problems,
 ) -> Vec<GroupId> {
     if !matches!(current.id, GroupId::Team(_)) {
@@ -167,7 +157,9 @@ fn read_parents(
         GroupId::BusinessUnit(id) => Some(*id),
         _ => None,
     });
-    let customer = customer.apply_to(old_customer).map(GroupId::Customer);
-    let unit = unit.apply_to(old_unit).map(GroupId::BusinessUnit);
+    let customer = customer.map(|id| id.0).apply_to(old_customer);
+    let unit = unit.map(|id| id.0).apply_to(old_unit);
+    let customer = customer.map(GroupId::Customer);
+    let unit = unit.map(GroupId::BusinessUnit);
     customer.into_iter().chain(unit).collect()
 }

@@ -17,7 +17,7 @@ use super::operations::{self, AddMember, ListGroups, ListMembers, MemberList};
 use super::view::GroupView;
 use crate::answers::{Message, Refusals, WriteRefusals};
 use crate::audit::Act;
-use crate::body::body;
+use crate::body::{AtMost, Existing, body};
 use crate::context::{
     CreateAccessProfiles, CreateBusinessUnits, CreateCustomers, CreateTeams, DeleteAccessProfiles,
     DeleteBusinessUnits, DeleteCustomers, DeleteTeams, Require, UpdateBusinessUnits,
@@ -245,8 +245,8 @@ family! {
 body! {
     /// The teams of a user.
     struct SetUserTeams {
-        /// Replaces the whole list.
-        team_ids: required Vec<TeamId>,
+        /// Replaces the whole list; at most 1000.
+        team_ids: required AtMost<1_000, Existing<TeamId>>,
     }
 }
 
@@ -302,7 +302,8 @@ pub(crate) async fn set_user_teams(
     let mut tx = ctx.begin().await?;
     users::get_existing(&mut tx, user).await?;
     let before = read_teams(&mut tx, user).await?;
-    let teams: Vec<_> = body.team_ids.into_iter().map(GroupId::Team).collect();
+    let AtMost(teams) = body.team_ids;
+    let teams: Vec<_> = teams.into_iter().map(|id| GroupId::Team(id.0)).collect();
     members::set_of_user(&mut tx, user, GroupKind::Team, &teams)
         .await
         .map_err(|error| match error {

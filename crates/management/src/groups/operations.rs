@@ -13,7 +13,7 @@ use super::view::{GroupPage, GroupView};
 use super::{explain, get_existing, id_text, thing};
 use crate::answers::{Message, Reply};
 use crate::audit::Act;
-use crate::body::body;
+use crate::body::{Existing, body};
 use crate::context::Context;
 use crate::extract::{Json, Page, count};
 use crate::problem::{Answer, Problem};
@@ -48,7 +48,7 @@ body! {
     /// Who becomes a member.
     struct AddMember {
         /// The user's id.
-        user_id: required UserId,
+        user_id: required Existing<UserId>,
     }
 }
 
@@ -191,11 +191,13 @@ pub(super) async fn list_members(
 pub(super) async fn add_member(
     ctx: &Context,
     id: GroupId,
-    body: AddMember,
+    AddMember {
+        user_id: Existing(user),
+    }: AddMember,
 ) -> Answer<Json<Message>> {
     let mut tx = ctx.begin().await?;
     get_existing(&mut tx, id).await?;
-    members::add(&mut tx, id, body.user_id)
+    members::add(&mut tx, id, user)
         .await
         .map_err(|error| match error {
             StorageError::Reference => {
@@ -204,7 +206,7 @@ pub(super) async fn add_member(
             other => other.into(),
         })?;
     let act = Act::new("add_member", GroupKind::of(id).as_str(), id_text(id));
-    ctx.record(&mut tx, act.about_user(body.user_id)).await?;
+    ctx.record(&mut tx, act.about_user(user)).await?;
     ctx.commit(tx, Message::new("member added")).await
 }
 

@@ -1,8 +1,10 @@
+use std::collections::HashSet;
+
 use tollgate_domain::Usd;
 use tollgate_domain::limits::ResetDuration;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
-use crate::body::{FromJson, Node, Problems, Within, body};
+use crate::body::{FromJson, Node, Object, Problems, Within, body};
 
 body! {
     /// A budget: an amount of money per window. Several lines may have the same duration; all must pass.
@@ -19,6 +21,13 @@ body! {
         /// Where quarters start; only with `1Q`.
         reset_config: optional ResetConfigInput,
     }
+    check |budget| {
+        let has_start = matches!(&reset_config, Some(Some(config)) if config.quarter_start_month.is_some());
+        if has_start && reset_duration.is_some_and(|duration| duration.0 != ResetDuration::Quarter) {
+            budget.inconsistent("reset_config", "`reset_config` goes only with the `reset_duration` `1Q`");
+        }
+    }
+    check_list refuse_same_ids
 }
 
 body! {
@@ -45,6 +54,9 @@ body! {
         request_reset_duration: optional RateDuration,
         /// Requests that run at the same time.
         max_parallel_requests: optional u64,
+    }
+    check |limit| {
+        check_rate_limit(limit);
     }
 }
 
@@ -100,18 +112,10 @@ impl BudgetInput {
     }
 }
 
-/// What the fields of budget lines say about each other.
-pub(crate) fn check_budgets(lines: &[BudgetInput], pointer: &str, problems: &mut Problems) {
-    for (index, line) in lines.iter().enumerate() {
-        let has_config = line.quarter_start_month().is_some();
-        if has_config && line.reset_duration.0 != ResetDuration::Quarter {
-            problems.inconsistent(
-                format!("{pointer}/{index}/reset_config"),
-                "`reset_config` goes only with the `reset_duration` `1Q`",
-            );
-        }
-        let is_named_before = |earlier: &BudgetInput| line.id.is_some() && earlier.id == line.id;
-        if lines.iter().take(index).any(is_named_before) {
+fn refuse_same_ids(lines: &[(usize, BudgetInput)], pointer: &str, problems: &mut Problems) {
+    let mut seen = HashSet::new();
+    for (index, line) in lines {
+        if line.id.as_ref().is_some_and(|id| !seen.insert(id)) {
             problems.inconsistent(
                 format!("{pointer}/{index}/id"),
                 "two lines name the same `id`",
@@ -121,35 +125,32 @@ pub(crate) fn check_budgets(lines: &[BudgetInput], pointer: &str, problems: &mut
 }
 
 /// What the fields of a rate limit say about each other.
-pub(crate) fn check_rate_limit(limit: &RateLimitInput, pointer: &str, problems: &mut Problems) {
-    let pairs = [
-        ("token", limit.token_max_limit, limit.token_reset_duration),
-        (
-            "request",
-            limit.request_max_limit,
-            limit.request_reset_duration,
-        ),
-    ];
-    for (kind, max, duration) in pairs {
-        if max.is_some() != duration.is_some() {
-            let (has, lacks) = match max {
-                Some(_) => ("max_limit", "reset_duration"),
-                None => ("reset_duration", "max_limit"),
-            };
-            problems.inconsistent(
-                format!("{pointer}/{kind}_{lacks}"),
-                format!("`{kind}_{has}` needs `{kind}_{lacks}`; send both or neither"),
-            );
-        }
+fn check_rate_limit(limit: &mut Object<'_, '_>) {
+    for kind in ["token", "request"] {
+        let (max, duration) = (
+            format!("{kind}_max_limit"),
+            format!("{kind}_reset_duration"),
+        );
+        let (has, lacks) = match (limit.has(&max), limit.has(&duration)) {
+            (true, false) => (max, duration),
+            (false, true) => (duration, max),
+            _ => continue,
+        };
+        let message = format!("`{has}` needs `{lacks}`; send both or neither");
+        limit.inconsistent(&lacks, message);
     }
-    let sets_nothing = limit.token_max_limit.is_none()
-        && limit.request_max_limit.is_none()
-        && limit.max_parallel_requests.is_none()
-        && limit.token_reset_duration.is_none()
-        && limit.request_reset_duration.is_none();
+    let sets_nothing = ![
+        "token_max_limit",
+        "token_reset_duration",
+        "request_max_limit",
+        "request_reset_duration",
+        "max_parallel_requests",
+    ]
+    .into_iter()
+    .any(|field| limit.has(field));
     if sets_nothing {
-        problems.inconsistent(
-            pointer,
+        limit.inconsistent(
+            "",
             "this sets no limit; send null to have none, or at least one of `token_max_limit`, `request_max_limit`, `max_parallel_requests`",
         );
     }

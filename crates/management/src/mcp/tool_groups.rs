@@ -9,14 +9,13 @@ mod update;
 use serde::Serialize;
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
-use tollgate_storage::mcp::clients;
 use tollgate_storage::mcp::tool_groups::{self, ClientTools, ToolGroup};
-use tollgate_storage::{Constraint, Db, StorageError, Tx};
+use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::body::{Problems, body};
+use crate::body::{Existing, body};
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 
@@ -34,7 +33,7 @@ body! {
     /// Tools of one client.
     struct ClientToolsInput {
         /// The client that has them.
-        mcp_client_id: required McpClientId,
+        mcp_client_id: required Existing<McpClientId>,
         /// Their names.
         tool_names: required Vec<String>,
     }
@@ -90,28 +89,13 @@ async fn get_existing(db: impl Into<Db<'_>>, id: ToolGroupId) -> Answer<ToolGrou
         .ok_or_else(|| Problem::not_found("tool group", id))
 }
 
-/// The tools, of clients that exist.
-async fn read_tools(
-    tx: &mut Tx,
-    input: Vec<ClientToolsInput>,
-    problems: &mut Problems,
-) -> Answer<Vec<ClientTools>> {
-    let ids: Vec<_> = input.iter().map(|tools| tools.mcp_client_id).collect();
-    let missing = clients::missing(&mut *tx, &ids).await?;
-    for (index, tools) in input.iter().enumerate() {
-        let id = tools.mcp_client_id;
-        if missing.contains(&id) {
-            problems.unknown(
-                format!("/tools/{index}/mcp_client_id"),
-                format!("no MCP client `{id}` exists"),
-            );
+impl From<ClientToolsInput> for ClientTools {
+    fn from(input: ClientToolsInput) -> Self {
+        Self {
+            mcp_client_id: input.mcp_client_id.0,
+            tool_names: input.tool_names,
         }
     }
-    let tools = input.into_iter().map(|tools| ClientTools {
-        mcp_client_id: tools.mcp_client_id,
-        tool_names: tools.tool_names,
-    });
-    Ok(tools.collect())
 }
 
 /// A taken name as the 409 it is.

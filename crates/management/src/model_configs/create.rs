@@ -12,9 +12,7 @@ use crate::audit::Act;
 use crate::body::{FromJson, ModelEntry, Node, Problems, body};
 use crate::context::{Context, CreateProviders, Require};
 use crate::extract::Json;
-use crate::limits::{
-    BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
-};
+use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
 use crate::problem::{Answer, Problem};
 
 body! {
@@ -32,6 +30,12 @@ body! {
         budgets: optional Vec<BudgetInput>,
         /// Rate limit on the model.
         rate_limit: optional RateLimitInput,
+    }
+    check |limit| {
+        let has_no_budget = matches!(&budgets, Some(lines) if lines.as_ref().is_none_or(Vec::is_empty));
+        if has_no_budget && !limit.has("rate_limit") {
+            limit.inconsistent("", "this sets no limit; send `budgets`, `rate_limit` or both");
+        }
     }
 }
 
@@ -110,16 +114,6 @@ pub(crate) async fn create_model_config(
 fn read(ctx: &Context, body: &CreateModelConfig) -> Answer<(ModelScope, LimitSet)> {
     let mut problems = Problems::default();
     let budgets = body.budgets.as_deref().unwrap_or_default();
-    check_budgets(budgets, "/budgets", &mut problems);
-    if let Some(limit) = &body.rate_limit {
-        check_rate_limit(limit, "/rate_limit", &mut problems);
-    }
-    if budgets.is_empty() && body.rate_limit.is_none() {
-        problems.inconsistent(
-            "",
-            "this sets no limit; send `budgets`, `rate_limit` or both",
-        );
-    }
     let scope = read_scope(body, &mut problems);
     problems.into_result()?;
     let ids = ctx.parts().ids.as_ref();

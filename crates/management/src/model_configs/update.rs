@@ -4,12 +4,10 @@ use tollgate_storage::model_configs::{self, StoredModelConfig};
 use super::{ModelConfigBody, get_existing, place_taken, view};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Patch, Problems, body};
+use crate::body::{Patch, body};
 use crate::context::{Require, UpdateProviders};
 use crate::extract::{Json, Path};
-use crate::limits::{
-    BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
-};
+use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
 use crate::problem::Answer;
 
 body! {
@@ -37,16 +35,6 @@ pub(crate) async fn update_model_config(
     Path(id): Path<ModelConfigId>,
     Json(body): Json<UpdateModelConfig>,
 ) -> Answer<Json<ModelConfigBody>> {
-    let mut problems = Problems::default();
-    check_budgets(
-        body.budgets.as_deref().unwrap_or_default(),
-        "/budgets",
-        &mut problems,
-    );
-    if let Patch::Value(limit) = &body.rate_limit {
-        check_rate_limit(limit, "/rate_limit", &mut problems);
-    }
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let new = apply(&old, &body, ctx.parts().ids.as_ref(), ctx.now());

@@ -36,6 +36,11 @@ body! {
         /// The instant to decide at. Left out: now.
         at: optional Timestamp,
     }
+    check |body| {
+        if body.has("virtual_key_id") == body.has("user_id") {
+            body.inconsistent("virtual_key_id", "name either `virtual_key_id` or `user_id`");
+        }
+    }
 }
 
 /// What kind of work.

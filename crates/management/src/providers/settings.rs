@@ -11,6 +11,7 @@ use tollgate_domain::provider::{NetworkSettings, ProviderName, ProviderType};
 use url::{Host, Url};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, SchemaFormat, Type};
 
+use crate::body::object::child;
 use crate::body::{Certificates, FromJson, Node, Problems, Secret, Within, body};
 use crate::problem::UNUSABLE_ADDRESS;
 
@@ -62,6 +63,13 @@ body! {
         ca_cert_pem: patch Certificates,
         /// Whether a name may resolve to a private address.
         allow_private_network: optional bool,
+    }
+    check |network| {
+        for (name, value) in extra_headers.iter().flatten().flatten() {
+            if let Err(message) = check_header(name, value) {
+                network.invalid_at(&["extra_headers", name], message);
+            }
+        }
     }
 }
 
@@ -264,30 +272,35 @@ fn read_headers(
     };
     let mut headers = Vec::new();
     for (name, Secret(value)) in input {
-        let pointer = format!("/network_config/extra_headers/{}", name.replace('/', "~1"));
         let lower = name.to_ascii_lowercase();
-        if HeaderName::try_from(lower.as_str()).is_err() {
-            problems.invalid(pointer.as_str(), format!("`{name}` is not a header name"));
-        } else if CONNECTION_HEADERS.contains(&lower.as_str()) {
-            problems.invalid(
-                pointer.as_str(),
-                format!("`{name}` belongs to the connection and cannot be set"),
-            );
-        }
-        if HeaderValue::from_str(value.expose_secret()).is_err() {
-            problems.invalid(pointer.as_str(), "this is not a header value");
-        }
         let kept = old.iter().find(|(old, _)| *old == lower);
         match kept {
             Some((_, kept)) if value.expose_secret() == MASK => headers.push((lower, kept.clone())),
             None if value.expose_secret() == MASK => problems.invalid(
-                pointer.as_str(),
+                child("/network_config/extra_headers", name),
                 "enter the value: none is stored for this origin",
             ),
             _ => headers.push((lower, value.clone())),
         }
     }
     headers
+}
+
+/// Whether a header may be sent with every request.
+fn check_header(name: &str, Secret(value): &Secret) -> Result<(), String> {
+    let lower = name.to_ascii_lowercase();
+    if HeaderName::try_from(lower.as_str()).is_err() {
+        return Err(format!("`{name}` is not a header name"));
+    }
+    if CONNECTION_HEADERS.contains(&lower.as_str()) {
+        return Err(format!(
+            "`{name}` belongs to the connection and cannot be set"
+        ));
+    }
+    if HeaderValue::from_str(value.expose_secret()).is_err() {
+        return Err("this is not a header value".to_owned());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -333,7 +346,7 @@ mod tests {
         old: Option<&NetworkSettings>,
         body: &str,
     ) -> (Option<NetworkSettings>, Vec<crate::problem::FieldProblem>) {
-        let input = crate::body::read_body::<NetworkConfigInput>(body.as_bytes()).unwrap();
+        let input = crate::body::read_alone::<NetworkConfigInput>(body.as_bytes()).unwrap();
         let mut problems = Problems::default();
         let name = "mine".parse().unwrap();
         let settings = apply_network(
@@ -343,7 +356,7 @@ mod tests {
             Some(&input),
             &mut problems,
         );
-        (settings, problems.0)
+        (settings, problems.found())
     }
 
     #[test]
@@ -384,7 +397,8 @@ mod tests {
         assert_eq!(next.extra_headers.len(), 1);
         assert_eq!(next.extra_headers[0].1.expose_secret(), "1");
         assert_eq!(next.max_retries, 3);
-        let (_, problems) = apply(first.as_ref(), r#"{"extra_headers": {"Host": "x"}}"#);
-        assert_eq!(problems[0].param, "/network_config/extra_headers/Host");
+        let host = br#"{"extra_headers": {"Host": "x"}}"#;
+        let refused = crate::body::read_alone::<NetworkConfigInput>(host).unwrap_err();
+        assert_eq!(refused.param.as_deref(), Some("/extra_headers/Host"));
     }
 }

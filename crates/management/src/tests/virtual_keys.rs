@@ -72,7 +72,7 @@ async fn bad_keys_are_refused(app: TestApp) {
         (
             json!({"name": "x", "team_id": team}),
             "unknown_reference",
-            "",
+            "/team_id",
         ),
         (
             json!({"name": "x", "provider_configs": [{"provider": "a"}, {"provider": "a"}]}),

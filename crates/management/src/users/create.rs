@@ -7,7 +7,7 @@ use crate::access_profiles::provisioning::follow_role;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Email, Name, body};
+use crate::body::{Email, Existing, Name, body};
 use crate::context::{CreateUsers, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -20,7 +20,7 @@ body! {
         /// Unique without regard to case.
         email: required Email,
         /// The role on this API. Profiles that are defaults of the role are assigned at once.
-        role_id: optional RoleId,
+        role_id: optional Existing<RoleId>,
     }
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn create_user(
         id: UserId::from_uuid(ctx.parts().ids.next_uuid()),
         name: body.name.into(),
         email: body.email.into(),
-        role_id: body.role_id,
+        role_id: body.role_id.map(|role| role.0),
         is_active: true,
         created_at: now,
         updated_at: now,

@@ -6,7 +6,7 @@ use crate::access_profiles::provisioning::follow_role;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::body;
+use crate::body::{Existing, body};
 use crate::context::{Require, UpdateUsers};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -15,7 +15,7 @@ body! {
     /// The user's new role.
     struct SetUserRole {
         /// The role's id.
-        role_id: required RoleId,
+        role_id: required Existing<RoleId>,
     }
 }
 
@@ -38,7 +38,7 @@ pub(crate) async fn set_user_role(
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let new = User {
-        role_id: Some(body.role_id),
+        role_id: Some(body.role_id.0),
         updated_at: ctx.now(),
         ..old.clone()
     };

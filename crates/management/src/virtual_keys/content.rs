@@ -8,14 +8,16 @@ use tollgate_domain::time::Zone;
 use tollgate_domain::{IdSource, Timestamp};
 use tollgate_storage::virtual_keys::VirtualKey;
 
-use crate::body::{Description, ModelEntry, Name, Patch, Problems, Weight, body};
-use crate::limits::{
-    BudgetInput, RateLimitInput, check_budgets, check_rate_limit, merge_budgets, merge_rate_limit,
+use crate::body::{
+    Description, Existing, McpClientName, ModelEntry, Name, Patch, Problems, Weight, body,
 };
+use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
 use crate::problem::Problem;
 use crate::provider_configs::{
-    ProviderConfigInput, check_provider_configs, merge_provider_configs,
+    ProviderConfigInput, merge_provider_configs, refuse_more_than_all, refuse_twice,
 };
+
+const NOT_BOTH: &str = "a key speaks for a team or a customer, not for both; set the other to null";
 
 body! {
     /// A new virtual key.
@@ -35,9 +37,9 @@ body! {
         /// MCP tools.
         mcp_configs: optional Vec<McpConfigInput>,
         /// The team it speaks for; not together with `customer_id`.
-        team_id: optional TeamId,
+        team_id: optional Existing<TeamId>,
         /// The customer it speaks for; not together with `team_id`.
-        customer_id: optional CustomerId,
+        customer_id: optional Existing<CustomerId>,
         /// Budgets on everything that passes through the key.
         budgets: optional Vec<BudgetInput>,
         /// Rate limit on everything that passes through the key.
@@ -50,6 +52,11 @@ body! {
         reservation: optional Reservation,
         /// What happens to a model without a known price, when the key pays by itself.
         on_unknown_price: optional OnUnknownPrice,
+    }
+    check |key| {
+        if key.has("team_id") && key.has("customer_id") {
+            key.inconsistent("customer_id", NOT_BOTH);
+        }
     }
 }
 
@@ -71,9 +78,9 @@ body! {
         /// Replaces the whole list.
         mcp_configs: given Vec<McpConfigInput>,
         /// The team it speaks for; null for none.
-        team_id: patch TeamId,
+        team_id: patch Existing<TeamId>,
         /// The customer it speaks for; null for none.
-        customer_id: patch CustomerId,
+        customer_id: patch Existing<CustomerId>,
         /// Replaces the whole list, as with access profiles.
         budgets: given Vec<BudgetInput>,
         /// Replaces the limit; null clears it.
@@ -86,6 +93,11 @@ body! {
         reservation: given Reservation,
         /// What happens to a model without a known price, when the key pays by itself.
         on_unknown_price: given OnUnknownPrice,
+    }
+    check |key| {
+        if key.has("team_id") && key.has("customer_id") {
+            key.inconsistent("customer_id", NOT_BOTH);
+        }
     }
 }
 
@@ -109,16 +121,31 @@ body! {
         /// Rate limit on this provider.
         rate_limit: optional RateLimitInput,
     }
+    check |config| {
+        refuse_more_than_all(config, allowed_models.as_ref().and_then(Option::as_ref));
+    }
+    check_list refuse_same_providers
 }
 
 body! {
     /// The tools of one MCP client.
     struct McpConfigInput {
         /// The client's name.
-        mcp_client_name: required String,
+        mcp_client_name: required Existing<McpClientName>,
         /// Names of tools, or `*`.
         tools_to_execute: optional Vec<String>,
     }
+}
+
+fn refuse_same_providers(
+    configs: &[(usize, KeyProviderConfigInput)],
+    pointer: &str,
+    problems: &mut Problems,
+) {
+    let names = configs
+        .iter()
+        .map(|(index, config)| (*index, &config.provider));
+    refuse_twice(names, pointer, "provider", problems);
 }
 
 impl From<KeyProviderConfigInput> for ProviderConfigInput {
@@ -188,20 +215,6 @@ pub(super) fn apply_update(
         .provider_configs
         .clone()
         .map(|configs| configs.into_iter().map(ProviderConfigInput::from).collect());
-    check_provider_configs(
-        configs.as_deref().unwrap_or_default(),
-        "/provider_configs",
-        "provider",
-        &mut problems,
-    );
-    check_budgets(
-        body.budgets.as_deref().unwrap_or_default(),
-        "/budgets",
-        &mut problems,
-    );
-    if let Patch::Value(limit) = &body.rate_limit {
-        check_rate_limit(limit, "/rate_limit", &mut problems);
-    }
     problems.into_result()?;
     let old = &current.content;
     let mut content = ProfileContent {
@@ -252,14 +265,15 @@ fn read_holder(current: KeyHolder, body: &UpdateVirtualKey, problems: &mut Probl
         KeyHolder::Group(GroupId::Customer(id)) => (None, Some(id)),
         _ => (None, None),
     };
-    let team = body.team_id.clone().apply_to(old_team);
-    let customer = body.customer_id.clone().apply_to(old_customer);
+    let team = body.team_id.clone().map(|id| id.0).apply_to(old_team);
+    let customer = body
+        .customer_id
+        .clone()
+        .map(|id| id.0)
+        .apply_to(old_customer);
     match (team, customer) {
         (Some(_), Some(_)) => {
-            problems.inconsistent(
-                "/customer_id",
-                "a key speaks for a team or a customer, not for both; set the other to null",
-            );
+            problems.inconsistent("/customer_id", NOT_BOTH);
             current
         }
         (Some(team), None) => KeyHolder::Group(GroupId::Team(team)),

@@ -1,6 +1,6 @@
 //! MCP clients: one for each server that Tollgate connects to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -11,7 +11,7 @@ use tollgate_domain::{Timestamp, Usd};
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
 use crate::search;
-use crate::sql::{Row, from_json, query, to_json};
+use crate::sql::{MAX_VALUES, Row, from_json, query, to_json};
 use crate::tx::{Db, Tx};
 use crate::vault::{Place, Vault};
 
@@ -164,22 +164,19 @@ pub async fn list(
     Ok(Page { items, total })
 }
 
-/// Those of `ids` that do not exist. Callers ask for a bounded number.
+/// Those of `ids` that do not exist.
 pub async fn missing(db: impl Into<Db<'_>>, ids: &[McpClientId]) -> Result<Vec<McpClientId>> {
-    let mut statement = query("select id from mcp_clients where id in ");
-    statement.push_list(ids.iter().map(ToString::to_string));
-    let found: Vec<McpClientId> = db
-        .into()
-        .rows(statement)
-        .await?
-        .iter()
-        .map(|row| row.parse("id"))
-        .collect::<Result<_>>()?;
-    Ok(ids
-        .iter()
-        .copied()
-        .filter(|id| !found.contains(id))
-        .collect())
+    let mut db = db.into();
+    let mut found = HashSet::new();
+    for piece in ids.chunks(MAX_VALUES) {
+        let mut statement = query("select id from mcp_clients where id in ");
+        statement.push_list(piece.iter().map(ToString::to_string));
+        for row in db.rows(statement).await? {
+            found.insert(row.parse::<McpClientId>("id")?);
+        }
+    }
+    let missing = ids.iter().copied().filter(|id| !found.contains(id));
+    Ok(missing.collect())
 }
 
 /// Stores a changed client, as of `client.updated_at`. False when there is no such client.

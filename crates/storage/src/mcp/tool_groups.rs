@@ -1,5 +1,7 @@
 //! Named groups of MCP tools, which profiles grant as a whole.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
@@ -7,7 +9,7 @@ use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
 use crate::search;
-use crate::sql::{Row, query, to_json};
+use crate::sql::{MAX_VALUES, Row, query, to_json};
 use crate::tx::{Db, Tx};
 
 const KIND: &str = "mcp_tool_groups";
@@ -118,22 +120,19 @@ pub async fn list(
     Ok(Page { items, total })
 }
 
-/// Those of `ids` that do not exist. Callers ask for a bounded number.
+/// Those of `ids` that do not exist.
 pub async fn missing(db: impl Into<Db<'_>>, ids: &[ToolGroupId]) -> Result<Vec<ToolGroupId>> {
-    let mut statement = query("select id from mcp_tool_groups where id in ");
-    statement.push_list(ids.iter().map(|id| id.0));
-    let found: Vec<i64> = db
-        .into()
-        .rows(statement)
-        .await?
-        .iter()
-        .map(|row| row.get("id"))
-        .collect::<Result<_>>()?;
-    Ok(ids
-        .iter()
-        .copied()
-        .filter(|id| !found.contains(&id.0))
-        .collect())
+    let mut db = db.into();
+    let mut found = HashSet::new();
+    for piece in ids.chunks(MAX_VALUES) {
+        let mut statement = query("select id from mcp_tool_groups where id in ");
+        statement.push_list(piece.iter().map(|id| id.0));
+        for row in db.rows(statement).await? {
+            found.insert(ToolGroupId(row.get("id")?));
+        }
+    }
+    let missing = ids.iter().copied().filter(|id| !found.contains(id));
+    Ok(missing.collect())
 }
 
 /// Stores a changed group, as of `group.updated_at`. False when there is no such group.

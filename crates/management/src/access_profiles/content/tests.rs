@@ -8,7 +8,8 @@ use tollgate_testkit::clock::SequentialIds;
 
 use super::*;
 use crate::access_profiles::view::{AccessProfileView, Rotation};
-use crate::body::read_body;
+use crate::body::read_alone;
+use crate::problem::Problem;
 
 /// A profile that has something of everything.
 fn full() -> AccessProfile {
@@ -51,9 +52,7 @@ fn update_of(current: &AccessProfile, body: &str) -> Result<AccessProfile, Vec<S
     let places = |problem: Problem| -> Vec<String> {
         problem.errors.into_iter().map(|one| one.param).collect()
     };
-    let body = read_body::<UpdateAccessProfile>(body.as_bytes()).map_err(places)?;
-    let mut problems = Problems::default();
-    check_update_sizes(&body, &mut problems);
+    let body = read_alone::<UpdateAccessProfile>(body.as_bytes()).map_err(places)?;
     // Ids of lines that are made now are far from those of the profile.
     let ids = SequentialIds::default();
     if current.version == 3 && !current.content.limits.is_empty() {
@@ -61,7 +60,7 @@ fn update_of(current: &AccessProfile, body: &str) -> Result<AccessProfile, Vec<S
             ids.next_uuid();
         }
     }
-    apply_update(current, body, &KnownMcp::default(), &ids, problems).map_err(places)
+    Ok(apply_update(current, body, &ids))
 }
 
 fn check(body: &str, expect: impl FnOnce(&mut AccessProfile)) {
@@ -260,7 +259,7 @@ fn update_enforces_three_sizes() {
     assert!(update_of(&full(), &body(configs(100), repeat(budget, 100), tags(50))).is_ok());
     check_refused(
         &body(configs(101), repeat(budget, 101), tags(51)),
-        &["/provider_configs", "/budgets", "/tags"],
+        &["/tags", "/provider_configs", "/budgets"],
     );
 }
 
@@ -300,13 +299,11 @@ fn values_that_do_not_fit_together_are_reported_at_once() {
                 {"provider_name": "a", "allowed_models": ["*", "x"]},
                 {"provider_name": "a"}
             ],
-            "mcp_tool_groups": [{"tool_group_id": 9}],
             "budgets": [{"max_limit": 1, "reset_duration": "1M", "reset_config": {"quarter_start_month": 4}}]}"#,
         &[
             "/provider_configs/0/allowed_models/0",
             "/provider_configs/1/provider_name",
             "/budgets/0/reset_config",
-            "/mcp_tool_groups/0/tool_group_id",
         ],
     );
 }
@@ -326,13 +323,7 @@ fn amounts_are_exact() {
 fn creating_takes_what_an_update_refuses() {
     let budgets = vec![r#"{"max_limit": 1, "reset_duration": "1d"}"#; 101].join(",");
     let body = format!(r#"{{"name": "Large", "budgets": [{budgets}]}}"#);
-    let body = read_body::<CreateAccessProfile>(body.as_bytes()).unwrap();
-    let created = apply_update(
-        &full(),
-        body.into(),
-        &KnownMcp::default(),
-        &SequentialIds::default(),
-        Problems::default(),
-    );
-    assert_eq!(created.unwrap().content.limits.budgets.len(), 101);
+    let body = read_alone::<CreateAccessProfile>(body.as_bytes()).unwrap();
+    let created = apply_update(&full(), body.into(), &SequentialIds::default());
+    assert_eq!(created.content.limits.budgets.len(), 101);
 }

@@ -12,7 +12,7 @@ use crate::access_profiles::provisioning::WITH_ROLE;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{AtLeastOne, Problems, body};
+use crate::body::{AtLeastOne, Existing, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path};
 use crate::problem::{Answer, Problem};
@@ -24,7 +24,7 @@ body! {
     /// The roles that the profile comes with.
     struct AttachRoles {
         /// At least one.
-        role_ids: required AtLeastOne<RoleId>,
+        role_ids: required AtLeastOne<Existing<RoleId>>,
         /// Whether users who get one of the roles get the profile. False unless said otherwise.
         is_default: optional bool,
         /// Whether users who have one of the roles get the profile now. False unless said otherwise.
@@ -56,7 +56,6 @@ pub(crate) async fn attach_access_profile_roles(
 ) -> Answer<Json<AttachedRoles>> {
     let mut tx = ctx.begin().await?;
     let profile = get_existing(&mut tx, id).await?;
-    check_roles(&mut tx, &body.role_ids).await?;
     let apply = body.apply_to_existing.unwrap_or(false);
     if apply && !profile.is_active {
         return Err(Problem::conflict(
@@ -73,7 +72,7 @@ pub(crate) async fn attach_access_profile_roles(
         users_applied: 0,
         virtual_keys: Vec::new(),
     };
-    for role in body.role_ids.iter() {
+    for Existing(role) in body.role_ids.iter() {
         roles::attach(&mut tx, id, *role, is_default, ctx.now()).await?;
         let act = Act::new("attach_role", "access_profile", id)
             .about_profile(id)
@@ -84,22 +83,6 @@ pub(crate) async fn attach_access_profile_roles(
         }
     }
     ctx.commit(tx, Json(answer)).await
-}
-
-async fn check_roles(tx: &mut Tx, ids: &[RoleId]) -> Answer<()> {
-    let mut problems = Problems::default();
-    for (index, id) in ids.iter().enumerate() {
-        if tollgate_storage::roles::find(&mut *tx, *id)
-            .await?
-            .is_none()
-        {
-            problems.unknown(
-                format!("/role_ids/{index}"),
-                format!("no role `{id}` exists"),
-            );
-        }
-    }
-    problems.into_result()
 }
 
 async fn give_to_all(

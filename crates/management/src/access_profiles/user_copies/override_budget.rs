@@ -27,6 +27,17 @@ body! {
         /// For how many windows, the running one included; only with `cycles`, at least 1.
         cycles: optional Within<1, 1_000>,
     }
+    check |body| {
+        match mode {
+            Some(OverrideMode::Cycles) if !body.has("cycles") => {
+                body.inconsistent("cycles", "the mode `cycles` needs `cycles`");
+            }
+            Some(OverrideMode::Forever) if body.has("cycles") => {
+                body.inconsistent("cycles", "`cycles` goes only with the mode `cycles`");
+            }
+            _ => {}
+        }
+    }
 }
 
 /// US dollars, more than 0.
@@ -105,7 +116,6 @@ pub(crate) async fn set_budget_override(
     Path((user, profile, budget)): Path<(UserId, ProfileId, BudgetId)>,
     Json(body): Json<OverrideBudget>,
 ) -> Answer<Json<OverriddenBudget>> {
-    check(&body)?;
     let mut tx = ctx.begin().await?;
     let copy = get_copy(&mut tx, user, profile).await?;
     find_budget(&copy.content, budget)?;
@@ -150,20 +160,6 @@ pub(crate) async fn delete_budget_override(
         return Err(Problem::not_found("override of the budget", budget));
     }
     finish(&ctx, tx, &copy, budget).await
-}
-
-fn check(body: &OverrideBudget) -> Answer<()> {
-    let mut problems = Problems::default();
-    match (body.mode, body.cycles) {
-        (OverrideMode::Cycles, None) => {
-            problems.inconsistent("/cycles", "the mode `cycles` needs `cycles`");
-        }
-        (OverrideMode::Forever, Some(_)) => {
-            problems.inconsistent("/cycles", "`cycles` goes only with the mode `cycles`");
-        }
-        (OverrideMode::Cycles, Some(_)) | (OverrideMode::Forever, None) => {}
-    }
-    problems.into_result()
 }
 
 async fn get_copy(tx: &mut Tx, user: UserId, profile: ProfileId) -> Answer<UserCopy> {

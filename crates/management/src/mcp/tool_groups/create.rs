@@ -1,10 +1,10 @@
 use http::StatusCode;
-use tollgate_storage::mcp::tool_groups;
+use tollgate_storage::mcp::tool_groups::{self, ClientTools};
 
-use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, name_taken, read_tools};
+use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, name_taken};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Description, Name, Problems, body};
+use crate::body::{Description, Name, body};
 use crate::context::{CreateMcp, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -32,10 +32,9 @@ pub(crate) async fn create_tool_group(
     ctx: Require<CreateMcp>,
     Json(body): Json<CreateToolGroup>,
 ) -> Answer<(StatusCode, Json<ToolGroupBody>)> {
-    let mut problems = Problems::default();
+    let tools = body.tools.unwrap_or_default();
+    let tools: Vec<_> = tools.into_iter().map(ClientTools::from).collect();
     let mut tx = ctx.begin().await?;
-    let tools = read_tools(&mut tx, body.tools.unwrap_or_default(), &mut problems).await?;
-    problems.into_result()?;
     let description = body.description.as_deref();
     let group = tool_groups::create(&mut tx, &body.name, description, &tools, ctx.now())
         .await

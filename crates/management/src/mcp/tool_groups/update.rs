@@ -1,10 +1,10 @@
 use tollgate_domain::ids::ToolGroupId;
-use tollgate_storage::mcp::tool_groups::{self, ToolGroup};
+use tollgate_storage::mcp::tool_groups::{self, ClientTools, ToolGroup};
 
-use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, get_existing, name_taken, read_tools};
+use super::{ClientToolsInput, ToolGroupBody, ToolGroupView, get_existing, name_taken};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Description, Name, Problems, body};
+use crate::body::{Description, Name, body};
 use crate::context::{Require, UpdateMcp};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -34,18 +34,15 @@ pub(crate) async fn update_tool_group(
     Path(id): Path<ToolGroupId>,
     Json(body): Json<UpdateToolGroup>,
 ) -> Answer<Json<ToolGroupBody>> {
-    let mut problems = Problems::default();
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
-    let tools = match body.tools {
-        Some(tools) => read_tools(&mut tx, tools, &mut problems).await?,
-        None => old.tools.clone(),
-    };
-    problems.into_result()?;
+    let tools = body
+        .tools
+        .map(|tools| tools.into_iter().map(ClientTools::from).collect());
     let new = ToolGroup {
         name: body.name.map_or_else(|| old.name.clone(), String::from),
         description: body.description.apply_to(old.description.clone()),
-        tools,
+        tools: tools.unwrap_or_else(|| old.tools.clone()),
         updated_at: ctx.now(),
         ..old.clone()
     };

@@ -1,43 +1,16 @@
-//! The plain values of request bodies.
+//! Numbers, exactly as they are written.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-use std::str::FromStr;
-
-use secrecy::SecretString;
-use serde_json::value::RawValue;
-use tollgate_domain::access::profile::{OnUnknownPrice, Reservation, ToolAction};
-use tollgate_domain::ids::{
-    BusinessUnitId, CustomerId, McpClientId, PermissionId, ProfileId, ProviderKeyId, RoleId,
-    TeamId, ToolGroupId, UserId, VirtualKeyId,
-};
-use tollgate_domain::limits::ResetDuration;
+use tollgate_domain::Usd;
 use tollgate_domain::money::{ParseUsdError, parse_scaled};
-use tollgate_domain::permission::Permission;
-use tollgate_domain::provider::{ProviderName, ProviderType};
-use tollgate_domain::time::Zone;
-use tollgate_domain::{Timestamp, Usd};
-use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{
-    ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, RefOr, Schema, SchemaFormat, Type,
+    KnownFormat, ObjectBuilder, OneOfBuilder, RefOr, Schema, SchemaFormat, Type,
 };
 
-use super::object::child;
-use super::{FromJson, Node, Object, Problems, Schemas};
+use super::{FromJson, Node, Problems};
 use crate::problem::TOO_PRECISE;
 
 fn plain(kind: Type) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(kind)
-}
-
-impl FromJson for String {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        node.text(problems, "a string")
-    }
-
-    fn schema() -> RefOr<Schema> {
-        plain(Type::String).into()
-    }
 }
 
 impl FromJson for bool {
@@ -250,259 +223,6 @@ impl FromJson for Weight {
     }
 }
 
-/// A secret of the request: not shown by `Debug`.
-#[derive(Debug, Clone)]
-pub(crate) struct Secret(pub(crate) SecretString);
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        use secrecy::ExposeSecret as _;
-        use subtle::ConstantTimeEq as _;
-        let (mine, theirs) = (self.0.expose_secret(), other.0.expose_secret());
-        mine.as_bytes().ct_eq(theirs.as_bytes()).into()
-    }
-}
-
-impl FromJson for Secret {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        node.text(problems, "a string")
-            .map(|text| Self(SecretString::from(text)))
-    }
-
-    fn schema() -> RefOr<Schema> {
-        plain(Type::String).write_only(true).into()
-    }
-}
-
-impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        if !node.raw.get().starts_with('[') {
-            node.wrong_type(problems, "an array");
-            return None;
-        }
-        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(node.raw.get()) else {
-            node.wrong_type(problems, "an array");
-            return None;
-        };
-        let wanted = items.len();
-        let read: Self = items
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, raw)| {
-                let pointer = format!("{}/{index}", node.pointer);
-                T::from_json(&Node { raw, pointer }, problems)
-            })
-            .collect();
-        (read.len() == wanted).then_some(read)
-    }
-
-    fn schema() -> RefOr<Schema> {
-        ArrayBuilder::new().items(T::schema()).into()
-    }
-
-    fn schemas(schemas: &mut Schemas) {
-        T::schemas(schemas);
-    }
-}
-
-impl<T: FromJson> FromJson for BTreeMap<String, T> {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let fields = Object::read(node, problems)?.into_fields();
-        let wanted = fields.len();
-        let mut seen = HashSet::new();
-        let mut map = Self::new();
-        for (key, raw) in fields {
-            let pointer = child(&node.pointer, &key);
-            if !seen.insert(key.clone()) {
-                problems.invalid(pointer.as_str(), format!("`{key}` stands here twice"));
-            }
-            if let Some(value) = T::from_json(&Node { raw, pointer }, problems) {
-                map.insert(key, value);
-            }
-        }
-        (map.len() == wanted).then_some(map)
-    }
-
-    fn schema() -> RefOr<Schema> {
-        plain(Type::Object)
-            .additional_properties(Some(AdditionalProperties::RefOr(T::schema())))
-            .into()
-    }
-
-    fn schemas(schemas: &mut Schemas) {
-        T::schemas(schemas);
-    }
-}
-
-/// What its own parser reads from a text.
-fn parsed<T>(node: &Node<'_>, problems: &mut Problems, expected: &str) -> Option<T>
-where
-    T: FromStr,
-    T::Err: fmt::Display,
-{
-    let text = node.text(problems, expected)?;
-    match text.parse() {
-        Ok(value) => Some(value),
-        Err(error) => {
-            problems.invalid(node.pointer.as_str(), error.to_string());
-            None
-        }
-    }
-}
-
-macro_rules! texts {
-    ($($ty:ty, $expected:literal, |$schema:ident| $described:expr;)+) => {$(
-        impl FromJson for $ty {
-            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-                parsed(node, problems, $expected)
-            }
-
-            fn schema() -> RefOr<Schema> {
-                let $schema = plain(Type::String);
-                $described.into()
-            }
-        }
-    )+};
-}
-
-macro_rules! ids {
-    ($($ty:ident)+) => {$(
-        impl FromJson for $ty {
-            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-                parsed(node, problems, "an id")
-            }
-
-            fn schema() -> RefOr<Schema> {
-                plain(Type::String)
-                    .pattern(Some(format!("^{}_[0-9a-f]{{32}}$", Self::PREFIX)))
-                    .into()
-            }
-        }
-    )+};
-}
-
-macro_rules! integer_ids {
-    ($($ty:ident)+) => {$(
-        impl FromJson for $ty {
-            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-                let id = u64::from_json(node, problems)?;
-                i64::try_from(id).ok().map(Self)
-            }
-
-            fn schema() -> RefOr<Schema> {
-                u64::schema()
-            }
-        }
-    )+};
-}
-
-texts! {
-    Timestamp, "an instant in RFC 3339", |text| text
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-    ProviderName, "a provider name", |text| text.pattern(Some("^[a-z0-9][a-z0-9_.-]{0,63}$"));
-}
-
-ids! { UserId VirtualKeyId TeamId CustomerId BusinessUnitId ProviderKeyId McpClientId }
-integer_ids! { ProfileId RoleId ToolGroupId }
-
-impl FromJson for PermissionId {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let id = Self(i64::from_json(node, problems)?);
-        if Permission::from_id(id).is_none() {
-            problems.invalid(
-                node.pointer.as_str(),
-                format!(
-                    "no permission `{id}` exists; `/api/governance/rbac/permissions` lists all"
-                ),
-            );
-            return None;
-        }
-        Some(id)
-    }
-
-    fn schema() -> RefOr<Schema> {
-        plain(Type::Integer)
-            .enum_values(Some(Permission::all().map(|each| each.id().0)))
-            .into()
-    }
-}
-
-/// The list of zones is not ours, so a name that is not in it is an unknown reference.
-impl FromJson for Zone {
-    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-        let text = node.text(problems, "an IANA time zone")?;
-        match text.parse() {
-            Ok(zone) => Some(zone),
-            Err(error) => {
-                let error: <Self as FromStr>::Err = error;
-                problems.unknown(node.pointer.as_str(), error.to_string());
-                None
-            }
-        }
-    }
-
-    fn schema() -> RefOr<Schema> {
-        plain(Type::String).examples(["Europe/Berlin"]).into()
-    }
-}
-
-/// One of a closed list of words.
-fn word<T: Copy>(
-    node: &Node<'_>,
-    problems: &mut Problems,
-    words: &[(&'static str, T)],
-) -> Option<T> {
-    let text = node.text(problems, "a string")?;
-    let found = words
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, value)| *value);
-    if found.is_none() {
-        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        let shown: String = text.chars().take(80).collect();
-        problems.invalid(
-            node.pointer.as_str(),
-            format!("`{shown}` is not one of `{}`", known.join("`, `")),
-        );
-    }
-    found
-}
-
-macro_rules! words {
-    ($($ty:ty { $($word:literal => $value:expr),+ $(,)? })+) => {$(
-        impl FromJson for $ty {
-            fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
-                word(node, problems, &[$(($word, $value)),+])
-            }
-
-            fn schema() -> RefOr<Schema> {
-                plain(Type::String).enum_values(Some([$($word),+])).into()
-            }
-        }
-    )+};
-}
-
-words! {
-    Reservation { "estimate" => Self::Estimate, "bound" => Self::Bound }
-    OnUnknownPrice { "deny" => Self::Deny, "allow" => Self::Allow }
-    ToolAction { "include" => Self::Include, "exclude" => Self::Exclude }
-    ProviderType {
-        "openai" => Self::OpenAi,
-        "anthropic" => Self::Anthropic,
-        "gemini" => Self::Gemini,
-        "sandbox" => Self::Sandbox,
-    }
-    ResetDuration {
-        "1m" => Self::Minute,
-        "1h" => Self::Hour,
-        "1d" => Self::Day,
-        "1w" => Self::Week,
-        "1M" => Self::Month,
-        "1Q" => Self::Quarter,
-        "1Y" => Self::Year,
-    }
-}
-
 /// The time between rotations in nanoseconds: 0 (off), or one hour to 365 days. Also read from `"30d"` and `"12h"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RotationInterval(pub(crate) i64);
@@ -570,10 +290,10 @@ pub(crate) fn parse_hours(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::body::read_body;
+    use crate::body::read_alone;
 
-    fn check<T: FromJson + PartialEq + fmt::Debug>(text: &str, expect: Result<T, &str>) {
-        let found = read_body::<T>(text.as_bytes()).map_err(|problem| problem.message);
+    fn check<T: FromJson + PartialEq + std::fmt::Debug>(text: &str, expect: Result<T, &str>) {
+        let found = read_alone::<T>(text.as_bytes()).map_err(|problem| problem.message);
         assert_eq!(found, expect.map_err(str::to_owned), "{text}");
     }
 
@@ -613,22 +333,9 @@ mod tests {
             "\"99999999999999999999h\"",
         ] {
             assert!(
-                read_body::<RotationInterval>(refused.as_bytes()).is_err(),
+                read_alone::<RotationInterval>(refused.as_bytes()).is_err(),
                 "{refused}"
             );
         }
-    }
-
-    #[test]
-    fn broken_bodies_say_where() {
-        check::<bool>(
-            "{",
-            Err("the body is not valid JSON: EOF while parsing an object at line 1 column 1"),
-        );
-        assert!(read_body::<bool>(b"\xff").is_err());
-        assert!(read_body::<bool>(b"").is_err());
-        assert!(read_body::<String>(br#""\ud800""#).is_err());
-        let deep = "[".repeat(100_000);
-        assert!(read_body::<Vec<bool>>(deep.as_bytes()).is_err());
     }
 }
