@@ -1,3 +1,5 @@
+mod groups;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -10,6 +12,7 @@ use tollgate_storage::groups::members;
 use tollgate_storage::{PageRequest, Tx, copies};
 use utoipa::ToSchema;
 
+use self::groups::{GroupChange, push_groups};
 use super::changes::{FieldChange, changes};
 use super::copying::{Field, take_over};
 use super::get_existing;
@@ -18,7 +21,7 @@ use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{AtLeastOne, FromJson, Node, Problems, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
-use crate::extract::{Json, Path};
+use crate::extract::{Json, Path, count};
 use crate::problem::Answer;
 
 /// Copies, and members of a team, that are read at once.
@@ -32,9 +35,10 @@ body! {
         fields: required AtLeastOne<Field>,
         /// Says what would happen, and does nothing.
         dry_run: optional bool,
-        /// Only these users. Left out or empty: every holder.
+        /// Only these users. Left out or empty, and no team named: every holder, also teams, business units and
+        /// customers, whose members share a copy.
         user_ids: optional Vec<UserId>,
-        /// Only members of these teams.
+        /// Only members of these teams, and the copies that these teams share.
         group_ids: optional Vec<TeamId>,
         /// Whether usage starts at zero. False unless said otherwise.
         reset_usage: optional bool,
@@ -78,9 +82,15 @@ pub(crate) struct Propagated {
     /// Whether it was done: false for a dry run.
     applied: bool,
     vk_sync_errors: Vec<String>,
+    /// The teams, business units and customers whose shared copy changed, or would change.
+    group_ids: Vec<String>,
+    affected_groups: u64,
     /// What would change. Only of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Vec<UserChange>>,
+    /// What would change of the shared copies. Only of a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_changes: Option<Vec<GroupChange>>,
 }
 
 /// A part of a user's copy that would change.
@@ -93,7 +103,8 @@ pub(crate) struct UserChange {
 
 /// Push a profile into its copies
 ///
-/// Usage is kept where the reset durations match; overrides survive.
+/// Usage is kept where the reset durations match; overrides survive. Each holder's copy changes as a whole, and the run
+/// is one transaction: it is done for every holder that it names, or for none.
 #[utoipa::path(
     post, path = "/access-profiles/{profile_id}/propagate", tag = "access profiles",
     params(("profile_id" = i64, Path, description = "The profile's id", minimum = 0)),
@@ -111,9 +122,13 @@ pub(crate) async fn propagate_access_profile(
     let wanted = wanted_users(&mut tx, &body).await?;
     let is_dry = body.dry_run.unwrap_or(false);
     let mut run = push_all(&ctx, &mut tx, &profile, &body, wanted.as_ref()).await?;
+    let groups = push_groups(&ctx, &mut tx, &profile, &body).await?;
     let mut answer = run.answer(&body, wanted.as_ref(), is_dry);
+    answer.affected_groups = count(&groups.affected);
+    answer.group_ids = groups.affected;
     if is_dry {
         answer.changes = Some(std::mem::take(&mut run.changes));
+        answer.group_changes = Some(groups.changes);
         tx.rollback().await?;
         return Ok(Json(answer));
     }
@@ -231,9 +246,10 @@ impl Run {
         wanted: Option<&BTreeSet<UserId>>,
         is_dry: bool,
     ) -> Propagated {
-        let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-        let affected = count(self.affected.len());
-        let considered = wanted.map_or(self.seen, |users| count(users.len()));
+        let affected = count(&self.affected);
+        let considered = wanted.map_or(self.seen, |users| {
+            u64::try_from(users.len()).unwrap_or(u64::MAX)
+        });
         Propagated {
             affected_users: affected,
             failed_users: 0,
@@ -242,7 +258,10 @@ impl Run {
             fields: body.fields.iter().map(|field| field.as_str()).collect(),
             applied: !is_dry,
             vk_sync_errors: Vec::new(),
+            group_ids: Vec::new(),
+            affected_groups: 0,
             changes: None,
+            group_changes: None,
         }
     }
 }

@@ -391,3 +391,62 @@ async fn raise_ends_after_its_cycles(app: TestApp) {
         404
     );
 }
+
+on_both_engines!(shared_copies_of_groups_follow_the_template);
+async fn shared_copies_of_groups_follow_the_template(app: TestApp) {
+    let profile = app.add_profile(BASE).await;
+    let path = format!("{PROFILES}/{profile}");
+    let mut copies = Vec::new();
+    for (family, one, mode) in [
+        ("teams", "team", "unite"),
+        ("business-units", "business_unit", "restrict"),
+        ("customers", "customer", "unite"),
+    ] {
+        let root = format!("/api/governance/{family}");
+        let made = app.post(&root, r#"{"name": "G"}"#).await.expect(201);
+        let id = made.text_at(&format!("/{one}/id"));
+        let copy = format!("{root}/{id}/access-profile");
+        let body = json!({"access_profile_id": profile, "mode": mode}).to_string();
+        app.post(&copy, &body).await.expect(201);
+        copies.push((id, copy, mode));
+    }
+    let read = async |copy: &str| app.get(copy).await.expect(200).body["access_profile"].clone();
+    let before = read(&copies[0].1).await;
+    let edit = r#"{"budgets": [{"max_limit": 20, "reset_duration": "1M"}], "shadow": true}"#;
+    app.put(&path, edit).await.expect(200);
+    let run = format!("{path}/propagate");
+    let dry = app
+        .post(&run, r#"{"fields": ["budgets"], "dry_run": true}"#)
+        .await
+        .expect(200);
+    assert_eq!(dry.body["affected_groups"], 3);
+    assert_eq!(dry.body["group_changes"].as_array().unwrap().len(), 3);
+    assert_eq!(read(&copies[0].1).await, before, "a dry run does nothing");
+    let user = r#"{"fields": ["budgets"], "user_ids": ["user_00000000000000000000000000000fff"]}"#;
+    let users = app.post(&run, user).await.expect(200);
+    assert_eq!(users.body["group_ids"], json!([]), "only users are named");
+    let team = json!({"fields": ["budgets"], "group_ids": [copies[0].0]}).to_string();
+    let one = app.post(&run, &team).await.expect(200);
+    assert_eq!(one.body["group_ids"], json!([copies[0].0]));
+    let all = app
+        .post(&run, r#"{"fields": ["budgets"], "reset_usage": true}"#)
+        .await
+        .expect(200);
+    assert_eq!(all.body["affected_groups"], 3);
+    assert_eq!(app.live.reset.lock().len(), 3);
+    for (_, copy, mode) in &copies {
+        let after = read(copy).await;
+        assert_eq!(
+            (&after["mode"], &after["budgets"][0]["max_limit"]),
+            (&json!(mode), &json!(20))
+        );
+        assert_eq!(after["profile_version"], 2);
+    }
+    let after = read(&copies[0].1).await;
+    assert_eq!(after["budgets"][0]["id"], before["budgets"][0]["id"]);
+    let again = app
+        .post(&run, r#"{"fields": ["budgets"]}"#)
+        .await
+        .expect(200);
+    assert_eq!(again.body["affected_groups"], 0);
+}
