@@ -1,8 +1,6 @@
 //! What the records of the journal add up to: for the start, which brings the meters up to date, and for the fold, which
 //! brings the database up to date.
 
-use std::collections::HashMap;
-
 use tollgate_domain::accounting::{
     Corrected, Correction, CounterAmount, CounterKey, HoldFacts, LogEntry, OpenHold, Outcome,
 };
@@ -10,28 +8,29 @@ use tollgate_domain::ids::RequestId;
 use tollgate_domain::limits::Window;
 use tollgate_domain::{Timestamp, Usd};
 
+use crate::hash::OwnMap;
 use crate::journal::Record;
 use crate::meters::Move;
 
 /// Holds that are open at one place of the journal, and where edited lines went.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
-    pub(crate) open: HashMap<RequestId, OpenHold>,
-    moved: HashMap<CounterKey, Window>,
+    pub(crate) open: OwnMap<RequestId, OpenHold>,
+    moved: OwnMap<CounterKey, Window>,
 }
 
 /// What a piece of the journal changes.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// `None`: no longer open.
-    pub(crate) holds: HashMap<RequestId, Option<OpenHold>>,
-    pub(crate) counters: HashMap<CounterKey, CounterAmount>,
+    pub(crate) holds: OwnMap<RequestId, Option<OpenHold>>,
+    pub(crate) counters: OwnMap<CounterKey, CounterAmount>,
     pub(crate) log: Vec<LogEntry>,
     pub(crate) resolved: Vec<(RequestId, Usd, Timestamp)>,
     pub(crate) corrections: Vec<Correction>,
-    pub(crate) in_doubt: HashMap<RequestId, OpenHold>,
+    pub(crate) in_doubt: OwnMap<RequestId, OpenHold>,
     /// `None`: the lattice came back, so what names the window is right again.
-    moved: HashMap<CounterKey, Option<Window>>,
+    moved: OwnMap<CounterKey, Option<Window>>,
     pub(crate) last: Option<Timestamp>,
     pub(crate) records: usize,
     /// Of those, the ones that say nothing to the database.
@@ -43,7 +42,7 @@ impl Books {
         let named = |hold: OpenHold| (hold.facts.request, hold);
         Self {
             open: open.into_iter().map(named).collect(),
-            moved: HashMap::new(),
+            moved: OwnMap::default(),
         }
     }
 

@@ -6,7 +6,6 @@ mod start;
 mod stats;
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -23,6 +22,7 @@ use tollgate_domain::{Timestamp, Usd};
 use crate::config::LedgerConfig;
 use crate::error::{OpenError, ReserveError, Unavailable};
 use crate::fs::HostFileSystem;
+use crate::hash::OwnMap;
 use crate::hold::{Hold, Settlement};
 use crate::journal::{ExchangeRoom, Journal, Record, room_for};
 use crate::meters::{Attempt, Charge, Counts, Full, HeldList, Meters, Move, Reserved};
@@ -45,7 +45,7 @@ pub struct Ledger {
     journal: Arc<Journal>,
     tally: Tally,
     /// Requests charged in doubt that nobody has resolved.
-    in_doubt: Mutex<HashMap<RequestId, InDoubt>>,
+    in_doubt: Mutex<OwnMap<RequestId, InDoubt>>,
     /// Held by whoever takes from counters, so that what it checked still holds when it is done.
     correcting: Mutex<()>,
     fold: Mutex<fold::Fold>,

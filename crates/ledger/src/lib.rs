@@ -13,6 +13,7 @@ mod books;
 mod config;
 mod error;
 mod fs;
+mod hash;
 mod hold;
 mod journal;
 mod ledger;

@@ -1,7 +1,6 @@
 //! Opening a ledger: the lock, the journal, and the holds that a death left open.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use crate::books::{Books, Changes};
 use crate::config::LedgerConfig;
 use crate::error::OpenError;
 use crate::fs::FileSystem;
+use crate::hash::OwnMap;
 use crate::journal::{Journal, Record, Setup, recover, room_for};
 use crate::meters::{Meters, Table};
 
@@ -137,13 +137,13 @@ fn interrupted(hold: &OpenHold, at: Timestamp) -> Record {
 struct Replay {
     books: Books,
     changes: Changes,
-    counters: HashMap<CounterKey, CounterAmount>,
-    in_doubt: HashMap<RequestId, InDoubt>,
+    counters: OwnMap<CounterKey, CounterAmount>,
+    in_doubt: OwnMap<RequestId, InDoubt>,
 }
 
 impl Replay {
     fn new(state: &LedgerState) -> Self {
-        let mut counters = HashMap::new();
+        let mut counters = OwnMap::default();
         add(&mut counters, &state.counters);
         let charged = |hold: &OpenHold| (hold.facts.request, InDoubt::of(hold));
         Self {
@@ -176,7 +176,7 @@ impl Replay {
     }
 }
 
-fn add(counters: &mut HashMap<CounterKey, CounterAmount>, amounts: &[CounterAmount]) {
+fn add(counters: &mut OwnMap<CounterKey, CounterAmount>, amounts: &[CounterAmount]) {
     for amount in amounts {
         counters
             .entry(amount.key)

@@ -1,14 +1,15 @@
 //! Finding a meter's counts.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::limits::{Meter, MeterId, ResetDuration, Window};
 use uuid::Uuid;
 
+use crate::hash::OwnMap;
+
 /// Where each meter's counts are.
-pub(super) type Index = HashMap<StateKey, u32, BuildHasherDefault<LineHasher>>;
+pub(super) type Index = OwnMap<StateKey, u32>;
 
 /// A meter of one duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,30 +25,6 @@ impl Hash for StateKey {
         let (high, low) = self.line.as_u64_pair();
         let rest = (u64::from(self.kind) << 8) | u64::from(self.duration);
         state.write_u64(high ^ low ^ (rest << 40));
-    }
-}
-
-/// Line ids are random already, and made by us: mixing them once is enough.
-#[derive(Debug, Default)]
-pub(super) struct LineHasher(u64);
-
-impl Hasher for LineHasher {
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    #[inline]
-    fn write_u64(&mut self, word: u64) {
-        let mixed = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // The table looks at the highest and at the lowest bits.
-        self.0 = mixed ^ (mixed >> 32);
     }
 }
 
