@@ -92,6 +92,11 @@ impl Ledger {
         Ok(Some(batch))
     }
 
+    /// The end of what is written now.
+    pub fn written_to(&self) -> JournalPosition {
+        self.journal.end()
+    }
+
     /// Says that the database holds, durably, everything before `position`: segments that only hold older records are
     /// deleted. Open holds do not need them: they are rows of the database by then.
     pub fn folded(&self, position: JournalPosition) {

@@ -97,7 +97,7 @@ impl FoldWorker {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut backoff = FIRST_BACKOFF;
         while !stop.is_cancelled() {
-            let pause = match self.fold_all().await {
+            let pause = match self.fold_round().await {
                 Ok(()) => {
                     self.succeeded();
                     backoff = FIRST_BACKOFF;
@@ -131,23 +131,38 @@ impl FoldWorker {
         );
     }
 
-    /// Folds until nothing is left.
-    async fn fold_all(&mut self) -> anyhow::Result<()> {
+    /// Folds what is written now. What comes meanwhile waits for the next round: under load there is always more, and
+    /// going after it would make many small transactions.
+    async fn fold_round(&mut self) -> anyhow::Result<()> {
         self.status.rounds.send_modify(|rounds| rounds.begun += 1);
-        while let Some(batch) = self.read().await? {
-            let requests = u64::try_from(batch.log.len()).unwrap_or(u64::MAX);
-            self.store
-                .fold(&batch)
-                .await
-                .context("write a piece of the journal to the database")?;
-            self.position = batch.to;
-            self.ledger.folded(batch.to);
-            self.status.requests.inc_by(requests);
-        }
+        let goal = self.ledger.written_to();
+        while self.fold_next().await? && self.position < goal {}
         self.status
             .rounds
             .send_modify(|rounds| rounds.done = rounds.begun);
         Ok(())
+    }
+
+    /// Folds until nothing is left.
+    async fn fold_all(&mut self) -> anyhow::Result<()> {
+        while self.fold_next().await? {}
+        Ok(())
+    }
+
+    /// Folds one piece; whether there was one.
+    async fn fold_next(&mut self) -> anyhow::Result<bool> {
+        let Some(batch) = self.read().await? else {
+            return Ok(false);
+        };
+        let requests = u64::try_from(batch.log.len()).unwrap_or(u64::MAX);
+        self.store
+            .fold(&batch)
+            .await
+            .context("write a piece of the journal to the database")?;
+        self.position = batch.to;
+        self.ledger.folded(batch.to);
+        self.status.requests.inc_by(requests);
+        Ok(true)
     }
 
     async fn read(&self) -> anyhow::Result<Option<FoldBatch>> {
