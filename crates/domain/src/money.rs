@@ -71,17 +71,50 @@ impl Sum for Usd {
 }
 
 /// Plain decimal dollars without trailing zeros: `0.0025`, `12`, `-1.5`. Reads back to the same amount.
+/// Digits after the point.
+const DECIMALS: usize = 9;
+/// Bytes of the longest amount: a sign, ten digits, a point and the decimals.
+const LONGEST: usize = 1 + 10 + 1 + DECIMALS;
+
+/// The last digit of a number.
+fn digit(number: u64) -> u8 {
+    b'0' + (number % 10).to_le_bytes()[0]
+}
+
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let magnitude = self.0.unsigned_abs();
+        // Every answer says what it cost and what is left, so this does without the formatting of numbers.
+        let mut text = [0_u8; LONGEST];
+        let mut start = text.len();
+        let mut put = |byte: u8| {
+            start -= 1;
+            text[start] = byte;
+        };
         let nanos_per_usd = NANOS_PER_USD.unsigned_abs();
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let (whole, fraction) = (magnitude / nanos_per_usd, magnitude % nanos_per_usd);
-        if fraction == 0 {
-            return write!(f, "{sign}{whole}");
+        let magnitude = self.0.unsigned_abs();
+        let (mut whole, mut fraction) = (magnitude / nanos_per_usd, magnitude % nanos_per_usd);
+        let mut is_significant = false;
+        if fraction > 0 {
+            for _ in 0..DECIMALS {
+                is_significant |= !fraction.is_multiple_of(10);
+                if is_significant {
+                    put(digit(fraction));
+                }
+                fraction /= 10;
+            }
+            put(b'.');
         }
-        let digits = format!("{fraction:09}");
-        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        loop {
+            put(digit(whole));
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        f.write_str(std::str::from_utf8(&text[start..]).unwrap_or_default())
     }
 }
 
@@ -176,6 +209,17 @@ mod tests {
 
     fn check(text: &str, expect: Result<i64, ParseUsdError>) {
         assert_eq!(text.parse::<Usd>().map(Usd::nanos), expect, "{text}");
+    }
+
+    #[test]
+    fn amounts_are_written_without_trailing_zeros() {
+        let written = |nanos| Usd::from_nanos(nanos).to_string();
+        assert_eq!(written(0), "0");
+        assert_eq!(written(1), "0.000000001");
+        assert_eq!(written(-1_500_000_000), "-1.5");
+        assert_eq!(written(120 * NANOS_PER_USD), "120");
+        assert_eq!(written(i64::MAX), "9223372036.854775807");
+        assert_eq!(written(i64::MIN), "-9223372036.854775808");
     }
 
     #[test]

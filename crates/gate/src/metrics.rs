@@ -1,7 +1,9 @@
 //! What the gate counts. Labels come from closed sets, or from configuration; nothing a caller sends becomes a label.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::RwLock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -9,7 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
-use tollgate_domain::accounting::Ending;
+use tollgate_domain::accounting::{Ending, Outcome};
 use tollgate_domain::limits::MeterKind;
 use tollgate_domain::provider::ProviderName;
 use tollgate_domain::time::MICROS_PER_SECOND;
@@ -50,9 +52,21 @@ struct ByMode {
     reservation: &'static str,
 }
 
+/// The counters of one provider, each made when it first counts something.
+#[derive(Debug, Default)]
+struct OfProvider {
+    ended: [OnceLock<Counter>; Outcome::ALL.len()],
+    /// Input and output.
+    tokens: [OnceLock<Counter>; 2],
+    cost_nanos: OnceLock<Counter>,
+}
+
 /// The gate's counters.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
+    /// What the families below have of each provider: every request counts, and a name is looked up once instead of
+    /// once for each family.
+    by_provider: RwLock<HashMap<ProviderName, Arc<OfProvider>>>,
     admitted: Counter,
     refused: Family<ByCode, Counter>,
     ended: Family<ByEnd, Counter>,
@@ -164,33 +178,50 @@ impl Metrics {
     }
 
     pub(crate) fn ended(&self, ending: &Ending, provider: &ProviderName) {
-        let provider = || provider.as_str().to_owned();
-        let outcome = ending.outcome.as_str();
-        self.ended
-            .get_or_create(&ByEnd {
-                provider: provider(),
-                outcome,
+        let name = || provider.as_str().to_owned();
+        let counters = self.of_provider(provider);
+        counters.ended[ending.outcome as usize]
+            .get_or_init(|| {
+                let by_end = ByEnd {
+                    provider: name(),
+                    outcome: ending.outcome.as_str(),
+                };
+                self.ended.get_or_create_owned(&by_end)
             })
             .inc();
         let directions = [
             ("input", ending.usage.total_input()),
             ("output", ending.usage.total_output()),
         ];
-        for (direction, tokens) in directions.into_iter().filter(|(_, tokens)| *tokens > 0) {
-            self.tokens
-                .get_or_create(&ByDirection {
-                    provider: provider(),
+        for ((direction, tokens), counter) in directions.into_iter().zip(&counters.tokens) {
+            if tokens > 0 {
+                let by_direction = || ByDirection {
+                    provider: name(),
                     direction,
-                })
-                .inc_by(tokens);
+                };
+                counter
+                    .get_or_init(|| self.tokens.get_or_create_owned(&by_direction()))
+                    .inc_by(tokens);
+            }
         }
         if ending.cost > Usd::ZERO {
-            self.cost_nanos
-                .get_or_create(&ByProvider {
-                    provider: provider(),
-                })
+            let by_provider = || ByProvider { provider: name() };
+            counters
+                .cost_nanos
+                .get_or_init(|| self.cost_nanos.get_or_create_owned(&by_provider()))
                 .inc_by(nanos(ending.cost));
         }
+    }
+
+    fn of_provider(&self, name: &ProviderName) -> Arc<OfProvider> {
+        if let Some(counters) = self.by_provider.read().get(name) {
+            return counters.clone();
+        }
+        self.by_provider
+            .write()
+            .entry(name.clone())
+            .or_default()
+            .clone()
     }
 }
 

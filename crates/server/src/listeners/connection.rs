@@ -76,7 +76,8 @@ pub(super) async fn serve_connection<S, D>(
         let has_asked = has_asked.clone();
         move |request| {
             has_asked.store(true, Ordering::Relaxed);
-            let answer = door.clone().answer(request, peer);
+            // On the heap: hyper moves the future about, and this one is large.
+            let answer = Box::pin(door.clone().answer(request, peer));
             async move { Ok::<_, Infallible>(answer.await) }
         }
     });
