@@ -74,6 +74,8 @@ pub(crate) fn find(config: &Config) -> Result<KeySource, Failure> {
                     path.display()
                 )));
             }
+            // What a process left that died after it had put the key in place. That it is in the way is no failure.
+            let _ = fs::remove_file(begun_file(&path));
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             // A new key would not open what is there, and would hide that the old one is missing.
@@ -117,7 +119,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Zeroizing<String>> {
 /// Writes a key file that only its owner may read: whole or not at all, and on the disk when this returns, since what is
 /// sealed with the key may be there a moment later. It must not exist.
 pub(crate) fn write_new(path: &Path, key: &str) -> anyhow::Result<()> {
-    let begun = path.with_added_extension("part");
+    let begun = begun_file(path);
     let write = || -> std::io::Result<()> {
         // What a process left that died here says nothing, and may be readable for others.
         match fs::remove_file(&begun) {
@@ -137,6 +139,11 @@ pub(crate) fn write_new(path: &Path, key: &str) -> anyhow::Result<()> {
         sync_directory_of(path)
     };
     write().with_context(|| format!("write the key file `{}`", path.display()))
+}
+
+/// Where a key file is written before it gets its name.
+fn begun_file(path: &Path) -> PathBuf {
+    path.with_added_extension("part")
 }
 
 /// Puts the next key in the place of the old one.

@@ -27,6 +27,8 @@ async fn dies_and_starts(scope: &'static str, action: Action, call: u64) -> bool
         Ok(gateway) => {
             let profiles = gateway.admin().get("/api/governance/access-profiles").await;
             assert!(profiles["access_profiles"].is_array(), "{profiles}");
+            let left = place.data_dir().join("master.key.part");
+            assert!(!left.exists(), "{scope} {call}: a copy of the key");
         }
         Err((status, output)) => panic!("{action:?} at {scope} {call}: {status}: {output}"),
     }
