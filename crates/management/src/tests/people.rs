@@ -150,3 +150,22 @@ async fn audit_trail_tells_who_changed_what_without_secrets(app: TestApp) {
     assert!(trail.text_at("/audit_logs/0/actor").starts_with("mk_"));
     assert!(!trail.text.contains(&made.text_at("/key")));
 }
+
+on_both_engines!(roles_are_listed_by_pages_and_found_by_name);
+async fn roles_are_listed_by_pages_and_found_by_name(app: TestApp) {
+    let page = app.get(&format!("{ROLES}?limit=2&offset=1")).await;
+    let page = page.expect(200).body;
+    assert_eq!(page["roles"].as_array().unwrap().len(), 2);
+    for (name, value) in [
+        ("count", 2),
+        ("total_count", 3),
+        ("limit", 2),
+        ("offset", 1),
+    ] {
+        assert_eq!(page[name], value, "{name}");
+    }
+    let found = app.get(&format!("{ROLES}?search=VIEW")).await.expect(200);
+    assert_eq!(found.text_at("/roles/0/name"), "Viewer");
+    assert_eq!(found.body["total_count"], 1);
+    assert_eq!(app.get(&format!("{ROLES}?limit=0")).await.error().0, 400);
+}
