@@ -5,5 +5,8 @@ mod credentials;
 mod explain;
 mod kit;
 mod learned;
+mod levels;
 mod models;
+mod parity;
+mod simulation;
 mod sweep;
