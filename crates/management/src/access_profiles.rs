@@ -15,6 +15,7 @@ mod list;
 mod propagate;
 pub(crate) mod provisioning;
 mod roles;
+mod simulate;
 mod update;
 pub(crate) mod user_copies;
 mod user_keys;
@@ -49,6 +50,7 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
         .routes(routes!(clone::clone_access_profile))
         .routes(routes!(propagate::propagate_access_profile))
         .routes(routes!(drift::list_access_profile_drift))
+        .routes(routes!(simulate::simulate_access_profile))
         .merge(roles::operations())
         .merge(versions::operations())
         .routes(routes!(audit_logs::list_all_access_profile_audit_logs))
@@ -91,14 +93,18 @@ pub(crate) async fn number_provider_configs(
 /// A taken name as the 409 it is.
 fn name_taken(error: StorageError, name: &str) -> Problem {
     if error.conflicts_with(Constraint::ProfileName) {
-        Problem::conflict(
-            "name_taken",
-            format!("an access profile is named `{name}` already"),
-        )
-        .at("/name")
+        name_conflict(name)
     } else {
         error.into()
     }
+}
+
+fn name_conflict(name: &str) -> Problem {
+    Problem::conflict(
+        "name_taken",
+        format!("an access profile is named `{name}` already"),
+    )
+    .at("/name")
 }
 
 /// How many users hold the profile.

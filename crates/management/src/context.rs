@@ -6,6 +6,7 @@ use std::ops::Deref;
 use axum::extract::FromRequestParts;
 use http::StatusCode;
 use http::request::Parts;
+use tokio::sync::Semaphore;
 use tollgate_domain::Timestamp;
 use tollgate_domain::permission::{Action, Permission, Resource};
 use tollgate_domain::snapshot::SnapshotChange;
@@ -135,6 +136,11 @@ impl<P: Permits> FromRequestParts<ManagementState> for Require<P> {
 impl Context {
     pub(crate) fn parts(&self) -> &ManagementParts {
         self.state.parts()
+    }
+
+    /// Which simulations run.
+    pub(crate) fn simulations(&self) -> &Semaphore {
+        self.state.simulations()
     }
 
     /// For reading.

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tollgate_domain::access::Explain;
 use tollgate_domain::ids::ManagementKeyId;
@@ -57,6 +58,8 @@ struct Inner {
     parts: ManagementParts,
     /// Of requests with an idempotency key.
     turns: Turns,
+    /// Simulations that may run at the same time.
+    simulations: Semaphore,
     /// Management keys whose use is being noted.
     noting: Mutex<HashSet<ManagementKeyId>>,
 }
@@ -92,6 +95,7 @@ impl ManagementState {
             inner: Arc::new(Inner {
                 parts,
                 turns: Turns::default(),
+                simulations: Semaphore::new(1),
                 noting: Mutex::default(),
             }),
         }
@@ -99,6 +103,10 @@ impl ManagementState {
 
     pub(crate) fn parts(&self) -> &ManagementParts {
         &self.inner.parts
+    }
+
+    pub(crate) fn simulations(&self) -> &Semaphore {
+        &self.inner.simulations
     }
 
     /// Whether the caller is the one to note the use of this key now.

@@ -16,4 +16,5 @@ mod propagation;
 mod properties;
 mod providers;
 mod records;
+mod simulation;
 mod virtual_keys;

@@ -10,12 +10,14 @@ pub(crate) mod convert;
 pub(crate) mod hours;
 mod search;
 pub mod stats;
+mod walk;
 
 use tollgate_domain::Timestamp;
 use tollgate_domain::accounting::{LogEntry, Outcome};
 use tollgate_domain::ids::{ProfileId, RequestId, UserId, VirtualKeyId};
 use tollgate_domain::provider::ProviderName;
 
+pub use self::walk::Walk;
 use crate::error::Result;
 use crate::page::PageRequest;
 use crate::tx::{Db, Tx};

@@ -64,6 +64,21 @@ pub struct Simulation {
     pub holders: BTreeMap<Option<UserId>, SimulatedHolder>,
 }
 
+impl Simulation {
+    /// What the draft would have done to all of them.
+    pub fn total(&self) -> SimulatedHolder {
+        let mut total = SimulatedHolder::default();
+        for holder in self.holders.values() {
+            total.requests += holder.requests;
+            total.newly_refused += holder.newly_refused;
+            total.newly_allowed += holder.newly_allowed;
+            total.actual_cost = total.actual_cost.saturating_add(holder.actual_cost);
+            total.draft_cost = total.draft_cost.saturating_add(holder.draft_cost);
+        }
+        total
+    }
+}
+
 /// Replays requests, one by one in the order of their admission.
 pub struct Simulator {
     snapshot: Arc<Snapshot>,

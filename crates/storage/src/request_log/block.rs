@@ -137,6 +137,11 @@ impl Block {
             .collect()
     }
 
+    /// All of its requests, in the order in which they ended.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = LoggedRequest> + '_ {
+        self.rows.iter().map(|row| self.logged(row))
+    }
+
     /// Whether it has the request with this id.
     pub(crate) fn has(&self, id: RequestId) -> bool {
         self.rows.iter().any(|row| row.request == id)

@@ -2,7 +2,7 @@ use tollgate_domain::Usd;
 use tollgate_domain::accounting::{LogEntry, Outcome};
 use tollgate_domain::ids::ProfileId;
 use tollgate_storage::request_log::stats::{self, GroupBy};
-use tollgate_storage::request_log::{self, LogFilter};
+use tollgate_storage::request_log::{self, LogFilter, Walk};
 use tollgate_storage::{PageRequest, Store};
 
 use crate::fixture::journal::{batch, ended, request};
@@ -302,5 +302,33 @@ on_both_engines! {
         assert_eq!(rows.len(), 3);
         assert_eq!(request_log::count(store, &everything()).await.unwrap(), 3);
         assert_eq!(stats::total(store, &everything()).await.unwrap().requests, 5);
+    }
+
+    async fn a_walk_meets_requests_in_the_order_of_their_admission(fixture: &Fixture) {
+        let store = &fixture.store;
+        let mut piece = batch(0, 10);
+        // As they end: the first of all runs longest, so it stands in the last block.
+        piece.log = (1..=1_500_u128).chain([0]).map(|number| {
+            let mut entry = ended(number + 1, Outcome::Reported, 1);
+            entry.facts.at = at(i64::try_from(number).unwrap());
+            if number % 3 == 0 {
+                entry.facts.profile = None;
+            }
+            entry
+        }).collect();
+        store.fold(&piece).await.unwrap();
+        let walked = async |from, to| {
+            let mut walk = Walk::start(store, at(from), at(to)).await.unwrap();
+            let mut seconds = Vec::new();
+            let wanted = |entry: &LogEntry| entry.facts.profile.is_some();
+            while let Some(entries) = walk.next(store, wanted).await.unwrap() {
+                seconds.extend(entries.iter().map(|entry| entry.facts.at.micros_since(at(0)) / 1_000_000));
+            }
+            seconds
+        };
+        let expected = |from: i64, to: i64| (from..to).filter(|second| second % 3 != 0).collect::<Vec<_>>();
+        assert_eq!(walked(0, 2_000).await, expected(0, 1_501));
+        assert_eq!(walked(700, 1_100).await, expected(700, 1_100));
+        assert_eq!(walked(5_000, 6_000).await, [0_i64; 0]);
     }
 }
