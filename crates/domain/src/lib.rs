@@ -14,6 +14,7 @@ pub mod address;
 pub mod catalog;
 pub mod clock;
 pub mod error;
+pub mod events;
 pub mod ids;
 pub mod limits;
 pub mod live;

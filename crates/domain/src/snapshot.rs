@@ -7,7 +7,7 @@ mod budgets;
 mod change;
 mod entities;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rpds::HashTrieMapSync;
@@ -75,6 +75,22 @@ impl Snapshot {
     /// The group with this id.
     pub fn group(&self, id: GroupId) -> Option<&Arc<Group>> {
         self.groups.get(&id)
+    }
+
+    /// These groups and everything above them, each once, nearest first.
+    pub fn with_parents(&self, own: Vec<GroupId>) -> Vec<&Arc<Group>> {
+        let mut groups: Vec<&Arc<Group>> = Vec::new();
+        let mut waiting = VecDeque::from(own);
+        while let Some(id) = waiting.pop_front() {
+            if groups.iter().any(|group| group.id == id) {
+                continue;
+            }
+            if let Some(group) = self.group(id) {
+                waiting.extend(group.parents.iter().copied());
+                groups.push(group);
+            }
+        }
+        groups
     }
 
     /// Every group, in no order.

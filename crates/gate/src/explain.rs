@@ -182,12 +182,14 @@ fn payer(key: &VirtualKey, payer: &Payer) -> PayerView {
             name: copy.name.to_string(),
             profile_id: Some(copy.profile_id),
             profile_version: Some(copy.profile_version),
+            expires_at: copy.expires_at,
         },
         Payer::Key(id) => PayerView {
             id: id.to_string(),
             name: key.name.to_string(),
             profile_id: None,
             profile_version: None,
+            expires_at: key.expires_at,
         },
     }
 }
@@ -202,6 +204,7 @@ fn subject(snapshot: &Snapshot, subject: Subject) -> Result<Arc<VirtualKey>, Unk
                 id: VirtualKeyId::from_uuid(id.uuid()),
                 name: user.name.clone(),
                 holder: KeyHolder::User(id),
+                is_managed: false,
                 is_active: true,
                 expires_at: None,
                 secrets: Vec::new(),

@@ -28,7 +28,7 @@ use tollgate_storage::{Constraint, Db, StorageError, Tx, copies, profiles};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::view::{AccessProfileView, Rotation};
+use self::view::AccessProfileView;
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 
@@ -68,7 +68,7 @@ pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: ProfileId) -> Answer
 
 /// The profile as answers, audit entries and the like show it.
 pub(crate) fn view(profile: &AccessProfile) -> AccessProfileView {
-    AccessProfileView::new(profile, Rotation::default())
+    AccessProfileView::new(profile)
 }
 
 /// Gives ids to provider configs that have none yet.

@@ -25,7 +25,7 @@ use self::existing::References;
 pub(crate) use existing::{Existing, McpClientName};
 pub(crate) use lists::{AtLeastOne, AtMost};
 pub(crate) use numbers::{Delta, RotationInterval, Weight, Within};
-pub(crate) use object::Object;
+pub(crate) use object::{Object, nearest};
 pub(crate) use patch::Patch;
 pub(crate) use text::{Certificates, Description, Email, ModelEntry, Name, NotBlank, Reason, Tag};
 pub(crate) use words::Secret;

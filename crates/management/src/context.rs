@@ -77,6 +77,12 @@ permissions! {
     MCPGateway { ViewMcp = View, CreateMcp = Create, UpdateMcp = Update, DeleteMcp = Delete }
     Logs { ViewLogs = View, UpdateLogs = Update }
     AuditLogs { ViewAuditLogs = View }
+    Settings {
+        ViewSettings = View,
+        CreateSettings = Create,
+        UpdateSettings = Update,
+        DeleteSettings = Delete,
+    }
 }
 
 /// The caller has the permission `P`. Whoever has one of these has the database; nobody else has.
@@ -173,18 +179,27 @@ impl Context {
                 .record(&self.state, &mut tx, answer.status(), &text)
                 .await?;
         }
-        let (state, claim) = (self.state.clone(), self.claim.clone());
-        let task = self.parts().tasks.spawn(async move {
-            // Until this has ended, whoever repeats the request waits.
-            let _claim = claim;
-            let changes: Vec<SnapshotChange> = tx.commit().await?.into_vec();
-            if changes.is_empty() {
-                return Ok(());
-            }
-            let published = state.parts().publisher.publish(changes).await;
-            published.map_err(|error| Problem::internal(&error))
-        });
-        task.await.map_err(|error| Problem::internal(&error))??;
+        // Until the change is in force, whoever repeats the request waits.
+        commit(&self.state, tx, self.claim.clone()).await?;
         Ok(answer)
     }
+}
+
+/// Stores what the transaction did and brings it into force, also when the caller goes away; then lets go of `held`.
+pub(crate) async fn commit(
+    state: &ManagementState,
+    tx: Tx,
+    held: impl Send + 'static,
+) -> Answer<()> {
+    let own = state.clone();
+    let task = state.parts().tasks.spawn(async move {
+        let _held = held;
+        let changes: Vec<SnapshotChange> = tx.commit().await?.into_vec();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let published = own.parts().publisher.publish(changes).await;
+        published.map_err(|error| Problem::internal(&error))
+    });
+    task.await.map_err(|error| Problem::internal(&error))?
 }

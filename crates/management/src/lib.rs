@@ -43,6 +43,7 @@ mod secrets;
 mod state;
 mod users;
 mod virtual_keys;
+mod webhooks;
 
 #[cfg(test)]
 mod test_app;

@@ -50,6 +50,9 @@ pub(crate) struct QuotaKey {
     is_active: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+    /// Set when the key was rotated and this was asked with the secret from before: until when it is honoured.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    secret_honoured_until: Option<Timestamp>,
 }
 
 /// See what is left
@@ -65,10 +68,10 @@ pub(crate) async fn get_virtual_key_quota(
     headers: HeaderMap,
 ) -> Answer<Json<Quota>> {
     let parts = state.parts();
-    let secret = find_secret(&headers)?;
+    let hash = hash_secret(find_secret(&headers)?);
     let (snapshot, now) = (parts.policy.snapshot(), parts.clock.now());
     let key = snapshot
-        .key_by_hash(&hash_secret(secret), now)
+        .key_by_hash(&hash, now)
         .ok_or_else(|| Problem::unauthenticated("this virtual key is unknown or was replaced"))?;
     let meters = meters_of(&snapshot, key, now);
     Ok(Json(Quota {
@@ -77,13 +80,17 @@ pub(crate) async fn get_virtual_key_quota(
             name: key.name.to_string(),
             is_active: key.is_active,
             expires_at: key.expires_at,
+            secret_honoured_until: key
+                .secrets
+                .iter()
+                .find_map(|(own, until)| (*own == hash).then_some(*until)?),
         },
         limits: read_meters(&meters, parts.live.as_ref(), now),
     }))
 }
 
 /// The one virtual key that the request carries.
-fn find_secret(headers: &HeaderMap) -> Answer<&str> {
+pub(crate) fn find_secret(headers: &HeaderMap) -> Answer<&str> {
     let mut found: Option<&str> = None;
     for name in KEY_HEADERS {
         for value in headers.get_all(name) {
@@ -153,7 +160,9 @@ pub(crate) fn meters_of_holder(
         seen.push(id);
         if let Some(group) = snapshot.group(id) {
             meters.extend(group.meters.iter().cloned());
-            if let Some(profile) = &group.profile {
+            if let Some(profile) = &group.profile
+                && profile.copy.is_live(now)
+            {
                 meters.extend(copy_meters(&profile.copy));
             }
             above.extend(group.parents.iter().copied());

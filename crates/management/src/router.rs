@@ -12,7 +12,7 @@ use crate::state::ManagementState;
 use crate::{
     access_profiles, api_keys, audit_trail, budgets, door, edge, groups, idempotency, in_doubt,
     logs, mcp, model_configs, openapi, policy, prices, providers, quota, roles, users,
-    virtual_keys,
+    virtual_keys, webhooks,
 };
 
 /// What the description groups operations by.
@@ -47,6 +47,10 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
         "Servers of tools, and groups of their tools, which profiles grant.",
     ),
     ("audit trail", "Who changed what."),
+    (
+        "webhooks",
+        "Who outside is told of what happens: signed requests, repeated until they are taken.",
+    ),
     ("management keys", "Keys of this API."),
     ("virtual keys", "What callers of the data plane show."),
     (
@@ -84,8 +88,9 @@ fn operations() -> Operations {
             .merge(providers::operations())
             .merge(prices::operations())
             .merge(logs::operations())
-            .merge(mcp::operations()),
-        own_door: quota::operations(),
+            .merge(mcp::operations())
+            .merge(webhooks::operations()),
+        own_door: quota::operations().merge(virtual_keys::own_door_operations()),
         short: access_profiles::operations(),
     }
 }

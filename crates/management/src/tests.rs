@@ -18,3 +18,4 @@ mod providers;
 mod records;
 mod simulation;
 mod virtual_keys;
+mod webhooks;

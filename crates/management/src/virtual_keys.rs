@@ -1,5 +1,6 @@
 //! Virtual keys: what callers of the data plane show.
 
+mod collect;
 mod content;
 mod create;
 mod delete;
@@ -40,6 +41,11 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
             delete::delete_virtual_key
         ))
         .routes(routes!(rotate::rotate_virtual_key))
+}
+
+/// The operation whose credential is the key's secret from before a scheduled rotation.
+pub(crate) fn own_door_operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new().routes(routes!(collect::collect_virtual_key_secret))
 }
 
 /// A virtual key.

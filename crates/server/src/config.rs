@@ -18,6 +18,7 @@ pub use load::{ConfigError, Loaded, Overrides, load};
 pub use report::report;
 pub use sections::{
     Config, Database, Fold, Http, Journal, Log, LogFormat, Management, Metrics, Providers, Tls,
+    Webhooks,
 };
 pub use values::{Period, Secret};
 

@@ -22,7 +22,10 @@ use crate::metrics;
 use crate::policy::LivePolicy;
 use crate::publisher::SnapshotPublisher;
 use crate::web::{self, Doors, Health, MetricsPage, RequestIds};
-use crate::workers::{FoldStatus, FoldWorker, sweep};
+use crate::workers::{
+    FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender, WebhookMetrics, WebhookWorker,
+    sweep,
+};
 
 /// Nobody's hold is taken for forgotten before this has passed in addition to all that a request may take.
 const SWEEP_MARGIN: Duration = Duration::from_mins(1);
@@ -62,11 +65,35 @@ impl Planes {
         let worker = FoldWorker {
             ledger: ledger.clone(),
             store: installation.store.clone(),
+            gate: gate.clone(),
+            clock: installation.clock.clone(),
+            ids: installation.ids.clone(),
             settings: config.fold.clone(),
             status: fold.clone(),
             position,
         };
         lifecycle.spawn_worker("fold", worker.run(lifecycle.workers_stop.clone()));
+
+        let worker = RotationWorker {
+            store: installation.store.clone(),
+            clock: installation.clock.clone(),
+            ids: installation.ids.clone(),
+            secrets: installation.secrets.clone(),
+            publisher: publisher.clone(),
+            metrics: RotationMetrics::register(&mut registry),
+        };
+        lifecycle.spawn_worker("rotation", worker.run(lifecycle.workers_stop.clone()));
+
+        let worker = WebhookWorker {
+            store: installation.store.clone(),
+            clock: installation.clock.clone(),
+            ids: installation.ids.clone(),
+            settings: config.webhooks.clone(),
+            sender: Sender::new(config.webhooks.timeout.0)?,
+            metrics: WebhookMetrics::register(&mut registry),
+        };
+        let stop = lifecycle.workers_stop.clone();
+        lifecycle.spawn_worker("webhooks", async move { worker.run(stop).await });
 
         let shutdown = Shutdown {
             soft: lifecycle.soft.clone(),

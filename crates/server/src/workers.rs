@@ -1,9 +1,13 @@
 //! What runs beside requests. Each worker is a loop that ends when it is told to; a dead one takes the process down.
 
 mod fold;
+mod rotation;
 mod sweeper;
+mod webhooks;
 mod writer_lock;
 
 pub(crate) use fold::{FoldStatus, FoldWorker};
+pub(crate) use rotation::{RotationMetrics, RotationWorker};
 pub(crate) use sweeper::sweep;
+pub(crate) use webhooks::{Sender, WebhookMetrics, WebhookWorker};
 pub(crate) use writer_lock::keep_lock;

@@ -9,6 +9,7 @@ use crate::page::{Page, PageRequest};
 use crate::sql::{Query, Row, query};
 use crate::store::Store;
 use crate::tx::{Db, Tx};
+use crate::webhooks::deliveries;
 
 const COLUMNS: &str = "position, id, actor, action, target_kind, target_id, access_profile_id, user_id, \
                        previous_values, new_values, metadata, created_at, hash";
@@ -150,7 +151,7 @@ impl ChainKey {
     }
 }
 
-/// Writes an entry, in the transaction of what it tells of.
+/// Writes an entry, in the transaction of what it tells of. Webhooks that are told of such entries are told of it.
 pub async fn append(tx: &mut Tx, new: NewAuditEntry) -> Result<()> {
     let last = tx
         .row(query(
@@ -177,6 +178,7 @@ pub async fn append(tx: &mut Tx, new: NewAuditEntry) -> Result<()> {
         hash: Vec::new(),
     };
     entry.hash = tx.store().chain_key().hash(&previous, &entry);
+    deliveries::enqueue(tx, &entry).await?;
     tx.execute(
         query(
             "insert into audit_entries (position, id, actor, action, target_kind, target_id, access_profile_id,

@@ -5,9 +5,12 @@ mod corrections;
 pub(crate) mod facts;
 mod log;
 mod state;
+mod thresholds;
 
 use tollgate_domain::accounting::{FoldBatch, JournalPosition, LedgerState};
 use uuid::Uuid;
+
+pub use self::thresholds::{Watch, Watches};
 
 use crate::error::{Result, StorageError};
 use crate::sql::{Row, corrupt, query};
@@ -21,9 +24,23 @@ impl Store {
     /// [`StorageError::JournalGap`] when the piece is of another journal, or does not start where the database stands;
     /// else when the database fails. In every case nothing has changed.
     pub async fn fold(&self, batch: &FoldBatch) -> Result<()> {
+        self.fold_watched(batch, None).await.map(drop)
+    }
+
+    /// As [`Self::fold`], and tells of the thresholds that were reached: an audit entry for each, in the same
+    /// transaction. Returns how many.
+    ///
+    /// # Errors
+    /// As [`Self::fold`].
+    pub async fn fold_watched(
+        &self,
+        batch: &FoldBatch,
+        watches: Option<&Watches<'_>>,
+    ) -> Result<u64> {
         let mut tx = self.begin().await?;
         if is_folded(&mut tx, batch).await? {
-            return tx.rollback().await;
+            tx.rollback().await?;
+            return Ok(0);
         }
         batch::counters(&mut tx, &batch.counters).await?;
         log::append(&mut tx, &batch.log).await?;
@@ -35,9 +52,13 @@ impl Store {
         }
         corrections::record(&mut tx, &batch.corrections).await?;
         put_position(&mut tx, batch).await?;
+        let told = match watches {
+            Some(watches) => thresholds::tell(&mut tx, &batch.counters, watches).await?,
+            None => 0,
+        };
         let changes = tx.commit().await?;
         debug_assert!(changes.is_empty(), "a fold is no matter of the snapshot");
-        Ok(())
+        Ok(told)
     }
 
     /// What the ledger starts from.

@@ -43,8 +43,10 @@ pub mod settings;
 pub mod snapshot;
 pub mod users;
 pub mod virtual_keys;
+pub mod webhooks;
 
 pub use error::{Constraint, Result, StorageError};
+pub use fold::{Watch, Watches};
 pub use lock::WriterLock;
 pub use page::{Page, PageRequest};
 pub use store::{Engine, Store};

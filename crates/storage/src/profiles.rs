@@ -5,7 +5,7 @@ pub mod rotation;
 pub mod versions;
 
 use tollgate_domain::Timestamp;
-use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
+use tollgate_domain::access::profile::{AccessProfile, ProfileContent, Rotation};
 use tollgate_domain::ids::{BudgetId, ProfileId, ProviderConfigId};
 
 use crate::error::{Result, StorageError};
@@ -16,8 +16,8 @@ use crate::{search, totals};
 
 const KIND: &str = "access_profiles";
 
-const SELECT: &str = "select id, name, description, is_active, version, tags, content, created_at, updated_at \
-                      from access_profiles where true";
+const SELECT: &str = "select id, name, description, is_active, version, tags, content, next_rotation_at, \
+                      last_rotation_at, created_at, updated_at from access_profiles where true";
 
 /// A profile to be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,12 +56,14 @@ pub async fn create(
     now: Timestamp,
 ) -> Result<AccessProfile> {
     let text = search_text(&new.name, new.description.as_deref());
+    let interval = new.content.auto_rotation_interval_ns;
+    let rotation = Rotation::default().rescheduled(0, interval, now);
     let id = tx
         .returned_id(
             query(
                 "insert into access_profiles (name, name_key, description, is_active, version, tags, content,
-                     search_text, created_at, updated_at)
-                 values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $8) returning id",
+                     search_text, created_at, updated_at, next_rotation_at)
+                 values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $8, $9) returning id",
             )
             .bind(new.name.as_str())
             .bind(new.name.to_lowercase())
@@ -70,7 +72,8 @@ pub async fn create(
             .bind(to_json("tags", &new.tags)?)
             .bind(to_json("content", &new.content)?)
             .bind(text.as_str())
-            .bind(now),
+            .bind(now)
+            .bind(rotation.next_at),
         )
         .await
         .map(ProfileId)?;
@@ -82,6 +85,7 @@ pub async fn create(
         version: 1,
         tags: new.tags,
         content: new.content,
+        rotation,
         created_at: now,
         updated_at: now,
     };
@@ -160,8 +164,8 @@ pub async fn list(
     Ok(Page { items, total })
 }
 
-/// Stores a changed profile as the version after `profile.version`, as of `profile.updated_at`, and returns it with
-/// that version. Callers leave out updates that change nothing.
+/// Stores a changed profile, its rotation included, as the version after `profile.version`, as of `profile.updated_at`,
+/// and returns it with that version. Callers leave out updates that change nothing.
 ///
 /// # Errors
 /// [`StorageError::StaleVersion`] when the stored version is another; [`StorageError::Reference`] when there is no such
@@ -178,7 +182,9 @@ pub async fn update(
         .execute(
             query(
                 "update access_profiles set name = $3, name_key = $4, description = $5, is_active = $6, version = $7,
-                     tags = $8, content = $9, search_text = $10, updated_at = $11
+                     tags = $8, content = $9, search_text = $10, updated_at = $11, next_rotation_at = $12,
+                     last_rotation_at = $13,
+                     rotation_cursor = case when next_rotation_at = $12 then rotation_cursor else null end
                  where id = $1 and version = $2",
             )
             .bind(profile.id.0)
@@ -191,7 +197,9 @@ pub async fn update(
             .bind(to_json("tags", &profile.tags)?)
             .bind(to_json("content", &profile.content)?)
             .bind(text.as_str())
-            .bind(profile.updated_at),
+            .bind(profile.updated_at)
+            .bind(profile.rotation.next_at)
+            .bind(profile.rotation.last_at),
         )
         .await?;
     if changed == 0 {
@@ -289,6 +297,10 @@ fn read(row: &Row) -> Result<AccessProfile> {
         version: row.get("version")?,
         tags: row.json("tags")?,
         content: row.json("content")?,
+        rotation: Rotation {
+            next_at: row.instant_opt("next_rotation_at")?,
+            last_at: row.instant_opt("last_rotation_at")?,
+        },
         created_at: row.instant("created_at")?,
         updated_at: row.instant("updated_at")?,
     })

@@ -14,7 +14,7 @@ struct Sealed {
     update: &'static str,
 }
 
-const ALL: [Sealed; 4] = [
+const ALL: [Sealed; 6] = [
     Sealed {
         table: "providers",
         column: "extra_headers_sealed",
@@ -33,6 +33,18 @@ const ALL: [Sealed; 4] = [
         column: "secrets_sealed",
         select: "select id, secrets_sealed as sealed from mcp_clients where secrets_sealed is not null",
         update: "update mcp_clients set secrets_sealed = $2 where id = $1",
+    },
+    Sealed {
+        table: "webhooks",
+        column: "secret_sealed",
+        select: "select id, secret_sealed as sealed from webhooks",
+        update: "update webhooks set secret_sealed = $2 where id = $1",
+    },
+    Sealed {
+        table: "key_rotations",
+        column: "value_sealed",
+        select: "select key_id as id, value_sealed as sealed from key_rotations",
+        update: "update key_rotations set value_sealed = $2 where key_id = $1",
     },
     Sealed {
         table: "settings",

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::{PgPool, SqlitePool};
+use tokio::sync::Notify;
 use tollgate_domain::Timestamp;
 
 use crate::audit::ChainKey;
@@ -49,6 +50,7 @@ struct Inner {
     pools: Pools,
     vault: Arc<Vault>,
     chain_key: ChainKey,
+    news: Notify,
 }
 
 pub(crate) enum Pools {
@@ -96,6 +98,7 @@ impl Store {
                 pools,
                 vault,
                 chain_key: ChainKey::default(),
+                news: Notify::new(),
             }),
         };
         let mut tx = unkeyed.begin().await?;
@@ -151,6 +154,11 @@ impl Store {
                 write.close().await;
             }
         }
+    }
+
+    /// Wakes up whoever delivers to webhooks, each time a commit has put something into their outbox.
+    pub fn news(&self) -> &Notify {
+        &self.inner.news
     }
 
     pub(crate) fn pools(&self) -> &Pools {

@@ -16,6 +16,7 @@ pub struct Tx {
     transaction: Engine,
     store: Store,
     changes: Vec<SnapshotChange>,
+    has_news: bool,
 }
 
 enum Engine {
@@ -68,6 +69,7 @@ impl Tx {
             transaction,
             store,
             changes: Vec::new(),
+            has_news: false,
         })
     }
 
@@ -79,6 +81,9 @@ impl Tx {
         match self.transaction {
             Engine::Sqlite(transaction) => transaction.commit().await?,
             Engine::Postgres(transaction) => transaction.commit().await?,
+        }
+        if self.has_news {
+            self.store.news().notify_one();
         }
         Ok(Changes(self.changes))
     }
@@ -100,6 +105,11 @@ impl Tx {
         if !self.changes.contains(&change) {
             self.changes.push(change);
         }
+    }
+
+    /// Notes that somebody outside is to be told of something.
+    pub(crate) const fn has_news(&mut self) {
+        self.has_news = true;
     }
 
     pub(crate) const fn store(&self) -> &Store {

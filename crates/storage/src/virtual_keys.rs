@@ -1,5 +1,7 @@
 //! Virtual keys: what callers of the data plane show. The secret itself is never stored.
 
+pub mod waiting;
+
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::profile::ProfileContent;
 use tollgate_domain::ids::{UserId, VirtualKeyId};
@@ -264,7 +266,8 @@ pub struct Rotation<'a> {
     pub at: Timestamp,
 }
 
-/// Gives a key a new secret; id, counters and everything else stay. False when there is no such key.
+/// Gives a key a new secret; id, counters and everything else stay. A secret that still waits to be collected is
+/// forgotten: it opens nothing any more. False when there is no such key.
 ///
 /// # Errors
 /// [`Constraint::VirtualKeySecret`](crate::Constraint::VirtualKeySecret) when the secret is in use.
@@ -288,6 +291,8 @@ pub async fn rotate(tx: &mut Tx, id: VirtualKeyId, rotation: Rotation<'_>) -> Re
         .await?
         > 0;
     if changed {
+        tx.execute(query("delete from key_rotations where key_id = $1").bind_text(id))
+            .await?;
         tx.changed(SnapshotChange::Key(id));
     }
     Ok(changed)

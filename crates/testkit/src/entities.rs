@@ -68,6 +68,7 @@ pub fn key(name: &str, holder: KeyHolder) -> VirtualKey {
         id: VirtualKeyId::from_uuid(uuid_of(name)),
         name: name.into(),
         holder,
+        is_managed: false,
         is_active: true,
         expires_at: None,
         secrets: vec![(key_hash(&key_text(name)), None)],
@@ -91,6 +92,7 @@ pub fn copy(name: &str) -> Copy {
         grants: Vec::new(),
         meters: Vec::new(),
         settings: Settings::default(),
+        alert_thresholds: [].into(),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct PayerView {
     pub profile_id: Option<ProfileId>,
     /// The template's version.
     pub profile_version: Option<i64>,
+    /// When the copy, or the key that pays by itself, stops granting.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A credential that may be used, without its secret.

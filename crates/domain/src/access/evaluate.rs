@@ -74,6 +74,9 @@ pub fn evaluate(
         }
     }
     let refusal = candidates.is_empty().then(|| furthest_refusal(&considered));
+    for (source, why) in caller.ended {
+        considered.push(source.considered(None, Outcome::Refuses(ErrorKind::AccessBlocked, why)));
+    }
     Plan {
         candidates,
         considered,

@@ -80,6 +80,8 @@ pub struct Copy {
     pub meters: Vec<Arc<Meter>>,
     /// How its requests are treated.
     pub settings: Settings,
+    /// Percentages of its limits at which to alert, ascending.
+    pub alert_thresholds: Arc<[u32]>,
 }
 
 impl Copy {

@@ -17,7 +17,7 @@ use crate::ids::{
 };
 use crate::limits::{Boost, Holder, HolderKind, LimitSet, Meter, MeterPlace};
 use crate::provider::ProviderName;
-use crate::time::{Timestamp, Zone};
+use crate::time::{MICROS_PER_SECOND, Timestamp, Zone};
 
 /// One provider's part of a profile or key. A provider appears once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +131,34 @@ pub struct ProfileContent {
     pub govern_created_keys: bool,
 }
 
+/// When the managed keys of a profile's holders are rotated.
+#[derive(Debug, Clone, std::marker::Copy, PartialEq, Eq, Default)]
+pub struct Rotation {
+    /// The next time; `None` while rotation is off.
+    pub next_at: Option<Timestamp>,
+    /// The last time; `None` before the first.
+    pub last_at: Option<Timestamp>,
+}
+
+impl Rotation {
+    /// The schedule after the interval was changed, in nanoseconds, at `now`. The same interval keeps the schedule, so
+    /// that no edit of other things puts a rotation off.
+    #[must_use]
+    pub fn rescheduled(self, old: i64, new: i64, now: Timestamp) -> Self {
+        if old == new {
+            return self;
+        }
+        Self {
+            next_at: (new > 0).then(|| now.saturating_add_micros(new / NANOS_PER_MICRO)),
+            ..self
+        }
+    }
+}
+
+const NANOS_PER_MICRO: i64 = 1_000;
+/// Longest time for which the secret before a scheduled rotation is honoured too, in microseconds: a week.
+const LONGEST_GRACE: i64 = 7 * 86_400 * MICROS_PER_SECOND;
+
 /// An access profile: the template.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccessProfile {
@@ -148,6 +176,8 @@ pub struct AccessProfile {
     pub tags: Vec<String>,
     /// What it grants and limits.
     pub content: ProfileContent,
+    /// When its holders' managed keys are rotated.
+    pub rotation: Rotation,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -179,6 +209,27 @@ pub struct UserCopy {
     pub content: ProfileContent,
     /// Overrides of its budgets.
     pub overrides: BTreeMap<BudgetId, Boost>,
+}
+
+impl AccessProfile {
+    /// The schedule after a rotation that was due and is done at `now`: the next instant of the lattice that the
+    /// schedule started, so that a clock that jumps, or a long stop, costs rotations and makes up for none.
+    pub fn rotation_after(&self, now: Timestamp) -> Rotation {
+        let interval = self.content.auto_rotation_interval_ns / NANOS_PER_MICRO;
+        let due = self.rotation.next_at.unwrap_or(now);
+        let missed = now.micros_since(due).max(0).checked_div(interval);
+        Rotation {
+            next_at: missed.map(|missed| {
+                due.saturating_add_micros(interval.saturating_mul(missed.saturating_add(1)))
+            }),
+            last_at: Some(now),
+        }
+    }
+
+    /// For how long the old secret is honoured after a scheduled rotation: half of the interval, at most a week.
+    pub fn rotation_grace_micros(&self) -> i64 {
+        (self.content.auto_rotation_interval_ns / NANOS_PER_MICRO / 2).min(LONGEST_GRACE)
+    }
 }
 
 impl ProviderConfig {
@@ -319,6 +370,82 @@ impl UserCopy {
             grants: compiled.grants,
             meters: compiled.meters,
             settings: compiled.settings,
+            alert_thresholds: self.content.alert_thresholds.as_slice().into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600 * MICROS_PER_SECOND;
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_micros(hours * HOUR)
+    }
+
+    fn rotating(hours: i64, next_at: Timestamp) -> AccessProfile {
+        AccessProfile {
+            id: ProfileId(1),
+            name: "P".to_owned(),
+            description: None,
+            is_active: true,
+            version: 1,
+            tags: Vec::new(),
+            content: ProfileContent {
+                auto_rotation_interval_ns: hours * HOUR * NANOS_PER_MICRO,
+                ..ProfileContent::default()
+            },
+            rotation: Rotation {
+                next_at: Some(next_at),
+                last_at: None,
+            },
+            created_at: at(0),
+            updated_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_rotation_keeps_to_its_lattice_whatever_the_clock_did() {
+        for (now, next) in [
+            (24, 48),
+            (25, 48),
+            (47, 48),
+            (48, 72),
+            (24 * 100 + 1, 24 * 101),
+        ] {
+            let after = rotating(24, at(24)).rotation_after(at(now));
+            assert_eq!(
+                (after.next_at, after.last_at),
+                (Some(at(next)), Some(at(now)))
+            );
+        }
+        assert_eq!(rotating(0, at(24)).rotation_after(at(24)).next_at, None);
+    }
+
+    #[test]
+    fn only_a_changed_interval_starts_the_schedule_anew() {
+        let running = rotating(24, at(24)).rotation;
+        let day = 24 * HOUR * NANOS_PER_MICRO;
+        assert_eq!(running.rescheduled(day, day, at(20)), running);
+        assert_eq!(running.rescheduled(day, 0, at(20)).next_at, None);
+        assert_eq!(
+            running.rescheduled(day, day / 2, at(20)).next_at,
+            Some(at(32))
+        );
+        assert_eq!(
+            Rotation::default().rescheduled(0, day, at(1)).next_at,
+            Some(at(25))
+        );
+    }
+
+    #[test]
+    fn the_old_secret_lives_for_half_of_the_interval_and_at_most_a_week() {
+        assert_eq!(rotating(1, at(0)).rotation_grace_micros(), HOUR / 2);
+        assert_eq!(
+            rotating(24 * 365, at(0)).rotation_grace_micros(),
+            7 * 24 * HOUR
+        );
     }
 }

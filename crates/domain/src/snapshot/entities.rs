@@ -38,6 +38,8 @@ pub struct VirtualKey {
     pub name: Arc<str>,
     /// For whom it speaks.
     pub holder: KeyHolder,
+    /// Whether it is placed under its holder's access profiles: without any it opens nothing, whatever it grants.
+    pub is_managed: bool,
     /// Whether it opens anything.
     pub is_active: bool,
     /// When it stops.

@@ -1,6 +1,7 @@
 //! The five sentences of the rule, each with its edges.
 
 use tollgate_domain::ErrorKind;
+use tollgate_domain::access::Outcome;
 use tollgate_domain::access::profile::Reservation;
 use tollgate_domain::limits::{Boost, MeterKind};
 use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder};
@@ -58,6 +59,47 @@ fn copies_pay_by_priority_and_then_by_assignment() {
         world(&late).outcome("alpha/a1"),
         "profile-2>alpha/a1 profile-1>alpha/a1"
     );
+}
+
+#[test]
+fn a_key_that_is_placed_under_profiles_opens_nothing_without_one() {
+    let mut world = World::new().with_key_grant("alpha", "*");
+    assert_eq!(world.outcome("alpha/a1"), "key>alpha/a1");
+    world.key.is_managed = true;
+    assert_eq!(world.outcome("alpha/a1"), "access_blocked");
+    let world = world.with_copy(&copy(
+        1,
+        vec![config("alpha", "a1", ""), config("beta", "*", "")],
+    ));
+    assert_eq!(world.outcome("alpha/a1"), "profile-1>alpha/a1");
+    assert_eq!(
+        world.outcome("alpha/a2"),
+        "model_blocked",
+        "its own grants cap"
+    );
+    assert_eq!(world.outcome("beta/b1"), "provider_blocked");
+}
+
+#[test]
+fn a_copy_that_has_ended_is_looked_at_and_says_why() {
+    let mut expired = copy(1, vec![config("alpha", "*", "")]);
+    expired.expires_at = Some(NOW);
+    let world = World::new()
+        .with_copy(&expired)
+        .with_copy(&copy(2, vec![config("beta", "*", "")]));
+    let plan = world.plan("alpha/a1");
+    let reasons: Vec<_> = plan
+        .considered
+        .iter()
+        .filter_map(|each| match &each.outcome {
+            Outcome::Refuses(kind, message) => Some((*kind, message.as_str())),
+            Outcome::Applies => None,
+        })
+        .collect();
+    assert_eq!(reasons.len(), 2);
+    assert_eq!(reasons[1].0, ErrorKind::AccessBlocked);
+    assert!(reasons[1].1.contains("expired at"), "{}", reasons[1].1);
+    assert_eq!(plan.refusal.unwrap().kind, ErrorKind::ProviderBlocked);
 }
 
 #[test]

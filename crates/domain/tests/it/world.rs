@@ -113,6 +113,7 @@ impl World {
                 id: VirtualKeyId::from_uuid(uuid(1)),
                 name: "key".into(),
                 holder: KeyHolder::User(user),
+                is_managed: false,
                 is_active: true,
                 expires_at: None,
                 secrets: vec![([7; 32], None)],

@@ -1,6 +1,6 @@
 use axum::response::IntoResponse;
 use http::StatusCode;
-use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
+use tollgate_domain::access::profile::{AccessProfile, ProfileContent, Rotation};
 use tollgate_domain::ids::ProfileId;
 use tollgate_storage::profiles::{self, NewProfile};
 
@@ -49,6 +49,7 @@ fn empty(ctx: &Context) -> AccessProfile {
         version: 1,
         tags: Vec::new(),
         content: ProfileContent::default(),
+        rotation: Rotation::default(),
         created_at: now,
         updated_at: now,
     }

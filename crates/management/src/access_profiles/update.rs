@@ -93,6 +93,11 @@ pub(super) async fn store_change(
     }
     number_provider_configs(tx, &mut wanted.content).await?;
     wanted.updated_at = ctx.now();
+    wanted.rotation = current.rotation.rescheduled(
+        current.content.auto_rotation_interval_ns,
+        wanted.content.auto_rotation_interval_ns,
+        wanted.updated_at,
+    );
     let name = wanted.name.clone();
     let stored = profiles::update(tx, wanted, &ctx.actor().id())
         .await

@@ -89,18 +89,12 @@ pub(crate) struct AccessProfileBody {
     pub(crate) access_profile: AccessProfileView,
 }
 
-/// When managed keys are rotated.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Rotation {
-    pub(crate) next_at: Option<Timestamp>,
-    pub(crate) last_at: Option<Timestamp>,
-}
-
 impl AccessProfileView {
     /// A template: it has no usage.
-    pub(crate) fn new(profile: &AccessProfile, rotation: Rotation) -> Self {
+    pub(crate) fn new(profile: &AccessProfile) -> Self {
         let readings = no_usage(profile.created_at);
         let content = &profile.content;
+        let rotation = profile.rotation;
         let is_rotating = content.auto_rotation_interval_ns > 0;
         Self {
             id: profile.id.0,

@@ -11,7 +11,7 @@ use super::operations_mut;
 /// An operation, the path of what its answer names, and where the path's parameters come from, in their order.
 type Source = (&'static str, &'static str, &'static [&'static str]);
 
-const SOURCES: [Source; 24] = [
+const SOURCES: [Source; 25] = [
     (
         "create_access_profile",
         "/api/governance/access-profiles/{profile_id}",
@@ -71,6 +71,11 @@ const SOURCES: [Source; 24] = [
         "create_user_virtual_key",
         "/api/governance/virtual-keys/{vk_id}",
         &["$response.body#/virtual_key/id"],
+    ),
+    (
+        "create_webhook",
+        "/api/webhooks/{webhook_id}",
+        &["$response.body#/webhook/id"],
     ),
     (
         "create_virtual_key",

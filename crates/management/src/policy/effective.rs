@@ -1,4 +1,5 @@
 use serde::Serialize;
+use tollgate_domain::Timestamp;
 use tollgate_domain::access::profile::{ProfileContent, ProviderConfig};
 use tollgate_domain::ids::UserId;
 use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder, Snapshot};
@@ -46,6 +47,9 @@ pub(crate) struct GrantSource {
     name: String,
     /// Smaller pays first.
     priority: i64,
+    /// When it stops granting.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
     /// The team, business unit or customer that has the copy; null when the user has it.
     group_id: Option<String>,
     /// `unite` adds to the user's own grants, `restrict` caps them. Null for the user's own.
@@ -80,6 +84,7 @@ pub(crate) async fn get_effective_policy(
             profile_version: copy.profile_version,
             name: copy.name,
             priority: copy.priority,
+            expires_at: copy.expires_at,
             group_id: None,
             mode: None,
         };
@@ -120,12 +125,16 @@ async fn push_group_grants(
 ) -> Answer<()> {
     let of_user = members::of_user(store, user).await?;
     for (group, copy) in groups::profiles::of_groups(store, &of_user).await? {
+        if !copy.is_active {
+            continue;
+        }
         let source = GrantSource {
             copy_id: copy.id.to_string(),
             profile_id: copy.parent_profile_id.0,
             profile_version: copy.profile_version,
             name: copy.name,
             priority: 0,
+            expires_at: None,
             group_id: Some(crate::groups::id_text(group)),
             mode: Some(match copy.mode {
                 GroupProfileMode::Unite => "unite",

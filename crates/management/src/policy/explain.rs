@@ -109,6 +109,9 @@ pub(crate) struct PayerBody {
     name: String,
     profile_id: Option<i64>,
     profile_version: Option<i64>,
+    /// When the copy, or the key that pays by itself, stops granting.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
 }
 
 /// A credential of the provider.
@@ -250,6 +253,7 @@ impl From<PayerView> for PayerBody {
             name: payer.name,
             profile_id: payer.profile_id.map(|id| id.0),
             profile_version: payer.profile_version,
+            expires_at: payer.expires_at,
         }
     }
 }

@@ -224,7 +224,7 @@ pub(crate) fn check_server_url(text: &str) -> Result<Url, String> {
         ));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a URL cannot carry credentials; add a key to the provider".to_owned());
+        return Err("a URL cannot carry credentials; take them out of it".to_owned());
     }
     let address = match url.host() {
         Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
@@ -233,7 +233,7 @@ pub(crate) fn check_server_url(text: &str) -> Result<Url, String> {
             let domain = domain.trim_end_matches('.').to_ascii_lowercase();
             if METADATA_HOSTS.contains(&domain.as_str()) {
                 return Err(format!(
-                    "`{domain}` is a metadata service and never a provider"
+                    "`{domain}` is a metadata service, which nothing is sent to"
                 ));
             }
             None
@@ -244,7 +244,7 @@ pub(crate) fn check_server_url(text: &str) -> Result<Url, String> {
         && !AddressClass::of(address).is_allowed(true, true)
     {
         return Err(format!(
-            "`{address}` is a link-local, metadata or otherwise unusable address and never a provider's"
+            "`{address}` is a link-local, metadata or otherwise unusable address, which nothing is sent to"
         ));
     }
     Ok(url)

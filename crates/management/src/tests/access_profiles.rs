@@ -301,3 +301,51 @@ async fn key_shows_its_own_quota_and_a_management_key_does_not(app: TestApp) {
         401
     );
 }
+
+on_both_engines!(rotation_is_scheduled_when_its_interval_is_set_and_by_nothing_else);
+async fn rotation_is_scheduled_when_its_interval_is_set_and_by_nothing_else(app: TestApp) {
+    let id = app
+        .add_profile(r#"{"name": "x", "auto_rotation_interval": "12h"}"#)
+        .await;
+    let path = format!("{PROFILES}/{id}");
+    let next = async || {
+        let read = app.get(&path).await.expect(200);
+        let listed = app.get(PROFILES).await.expect(200);
+        let next = read.body["access_profile"]["next_rotation_at"].clone();
+        assert_eq!(listed.body["access_profiles"][0]["next_rotation_at"], next);
+        assert!(read.body["access_profile"]["last_rotation_at"].is_null());
+        next
+    };
+    assert_eq!(next().await, "2026-11-12T00:30:00Z");
+    app.clock.advance(std::time::Duration::from_hours(1));
+    let again = r#"{"description": "other", "auto_rotation_interval": 43200000000000}"#;
+    app.put(&path, again).await.expect(200);
+    assert_eq!(next().await, "2026-11-12T00:30:00Z");
+    let clone = app
+        .post(&format!("{path}/clone"), r#"{"name": "y"}"#)
+        .await
+        .expect(201);
+    assert_eq!(
+        clone.body["access_profile"]["next_rotation_at"],
+        "2026-11-12T01:30:00Z"
+    );
+    app.delete(&format!(
+        "{PROFILES}/{}",
+        clone.body["access_profile"]["id"]
+    ))
+    .await
+    .expect(200);
+    app.put(&path, r#"{"auto_rotation_interval": "1d"}"#)
+        .await
+        .expect(200);
+    assert_eq!(next().await, "2026-11-12T13:30:00Z");
+    let off = app
+        .put(&path, r#"{"auto_rotation_interval": 0}"#)
+        .await
+        .expect(200);
+    assert!(!off.text.contains("next_rotation_at") && !off.text.contains("last_rotation_at"));
+    app.post(&format!("{path}/versions/1/restore"), "")
+        .await
+        .expect(200);
+    assert_eq!(next().await, "2026-11-12T01:30:00Z");
+}

@@ -2,8 +2,12 @@
 
 use http::Request;
 use serde_json::json;
+use tollgate_domain::Clock as _;
+use tollgate_storage::virtual_keys::{self, Rotation, waiting};
 
-use crate::test_app::{TestApp, on_both_engines};
+use crate::secrets::{NewSecret, SystemSecrets, VIRTUAL_KEY_PREFIX};
+use crate::state::Publisher as _;
+use crate::test_app::{TestAnswer, TestApp, on_both_engines};
 
 const KEYS: &str = "/api/governance/virtual-keys";
 const QUOTA: &str = "/api/governance/virtual-keys/quota";
@@ -149,6 +153,168 @@ async fn rotation_honours_the_old_secret_for_the_grace_time(app: TestApp) {
         assert_eq!(
             app.post(&path, &body).await.error(),
             (400, "invalid_value", "/grace")
+        );
+    }
+}
+
+/// A user whose managed key was rotated by schedule: key id, old secret, new secret.
+async fn rotated_by_schedule(app: &TestApp) -> (String, String, String) {
+    let profile = app.add_profile(r#"{"name": "P"}"#).await;
+    let user = app.add_user("ada").await;
+    let assigned = app
+        .post(
+            &format!("/api/governance/users/{user}/access-profiles"),
+            &format!(r#"{{"access_profile_id": {profile}}}"#),
+        )
+        .await
+        .expect(201);
+    let id = assigned.text_at("/virtual_key/id");
+    let old = assigned.text_at("/virtual_key/value");
+    let new = NewSecret::generate(VIRTUAL_KEY_PREFIX, &SystemSecrets::new()).unwrap();
+    let now = app.clock.now();
+    let until = now.saturating_add_micros(3_600_000_000);
+    let mut tx = app.store.begin().await.unwrap();
+    let rotation = Rotation {
+        secret_hash: &new.hash,
+        masked_value: &new.masked,
+        honour_old_until: Some(until),
+        at: now,
+    };
+    let key = id.parse().unwrap();
+    virtual_keys::rotate(&mut tx, key, rotation).await.unwrap();
+    waiting::put(&mut tx, key, &new.value, until, now)
+        .await
+        .unwrap();
+    let changes = tx.commit().await.unwrap().into_vec();
+    app.policy.publish(changes).await.unwrap();
+    (id, old, new.reveal())
+}
+
+async fn collect(app: &TestApp, secret: &str) -> TestAnswer {
+    let request = Request::post(format!("{KEYS}/collect")).header("x-api-key", secret);
+    app.send(request.body("".into()).unwrap()).await
+}
+
+on_both_engines!(the_holder_collects_the_new_secret_once_with_the_old_one);
+async fn the_holder_collects_the_new_secret_once_with_the_old_one(app: TestApp) {
+    let (id, old, new) = rotated_by_schedule(&app).await;
+    let quota = Request::get(QUOTA).header("x-api-key", &old);
+    let quota = app.send(quota.body("".into()).unwrap()).await.expect(200);
+    assert_eq!(
+        quota.body["virtual_key"]["secret_honoured_until"],
+        "2026-11-11T13:30:00Z"
+    );
+    let collected = collect(&app, &old).await.expect(200);
+    assert_eq!(collected.text_at("/virtual_key/id"), id);
+    assert_eq!(collected.text_at("/virtual_key/value"), new);
+    assert!(opens(&app, &new).await && opens(&app, &old).await);
+    for secret in [&old, &new] {
+        assert_eq!(collect(&app, secret).await.error().0, 404);
+    }
+    let trail = app
+        .get("/api/governance/audit-logs?action=collect_secret")
+        .await
+        .expect(200);
+    assert_eq!(trail.body["audit_logs"][0]["actor"], id.as_str());
+    assert!(!trail.text.contains(&new));
+}
+
+on_both_engines!(nothing_is_collected_by_others_or_too_late);
+async fn nothing_is_collected_by_others_or_too_late(app: TestApp) {
+    let (id, old, _) = rotated_by_schedule(&app).await;
+    for (secret, status) in [("sk-tg-unknown", 401), (crate::test_app::ADMIN, 401)] {
+        assert_eq!(collect(&app, secret).await.error().0, status);
+    }
+    let user = app.get(&format!("{KEYS}/{id}")).await.expect(200);
+    let user = format!(
+        "/api/governance/users/{}",
+        user.text_at("/virtual_key/user_id")
+    );
+    app.put(&user, r#"{"is_active": false}"#).await.expect(200);
+    assert_eq!(
+        collect(&app, &old).await.error(),
+        (403, "access_blocked", "")
+    );
+    app.put(&user, r#"{"is_active": true}"#).await.expect(200);
+    app.clock.advance(std::time::Duration::from_hours(1));
+    assert_eq!(collect(&app, &old).await.error().0, 401);
+}
+
+on_both_engines!(a_rotation_by_hand_makes_the_secret_that_waits_void);
+async fn a_rotation_by_hand_makes_the_secret_that_waits_void(app: TestApp) {
+    let (id, old, new) = rotated_by_schedule(&app).await;
+    app.post(&format!("{KEYS}/{id}/rotate"), r#"{"grace": "1h"}"#)
+        .await
+        .expect(200);
+    assert!(opens(&app, &new).await && !opens(&app, &old).await);
+    assert_eq!(collect(&app, &new).await.error().0, 404);
+}
+
+on_both_engines!(a_key_that_a_holder_makes_is_placed_under_a_profile_that_governs);
+async fn a_key_that_a_holder_makes_is_placed_under_a_profile_that_governs(app: TestApp) {
+    let user = app.add_user("ada").await;
+    let copies = format!("/api/governance/users/{user}/access-profiles");
+    let assign = async |body: &str, expires_at: Option<&str>| {
+        let profile = app.add_profile(body).await;
+        let body = json!({"access_profile_id": profile, "expires_at": expires_at});
+        app.post(&copies, &body.to_string()).await.expect(201);
+        profile
+    };
+    let make = async |name: &str| {
+        let body = json!({"name": name, "user_id": user,
+            "provider_configs": [{"provider": "openai", "allowed_models": ["gpt-5"]}]});
+        app.post(KEYS, &body.to_string()).await.expect(201)
+    };
+    let governs = r#"{"name": "governs", "govern_created_keys": true}"#;
+    let free = make("before any profile").await;
+    assert_eq!(free.body["virtual_key"]["user_id"], user.as_str());
+    assert_eq!(free.body["virtual_key"]["is_access_profile_managed"], false);
+    let plain = assign(r#"{"name": "plain"}"#, None).await;
+    assert_eq!(
+        make("plain").await.body["virtual_key"]["is_access_profile_managed"],
+        false
+    );
+    let governing = assign(governs, Some("2026-11-11T13:00:00Z")).await;
+    let made = make("governed").await;
+    assert_eq!(made.body["virtual_key"]["is_access_profile_managed"], true);
+    assert_eq!(
+        made.body["virtual_key"]["provider_configs"][0]["provider"],
+        "openai"
+    );
+    let path = format!("{KEYS}/{}", made.text_at("/virtual_key/id"));
+    assert_eq!(
+        app.put(&path, r#"{"provider_configs": []}"#).await.error(),
+        (409, "managed_key", "")
+    );
+    app.clock.advance(std::time::Duration::from_mins(30));
+    let late = make("after the profile expired").await;
+    assert_eq!(late.body["virtual_key"]["is_access_profile_managed"], false);
+    app.delete(&format!("{copies}/{governing}"))
+        .await
+        .expect(200);
+    let last = app.delete(&format!("{copies}/{plain}")).await.expect(200);
+    let deleted = last.body["deleted_vk_names"].as_array().unwrap();
+    assert!(deleted.contains(&json!("governed")), "{}", last.text);
+    assert_eq!(app.get(&path).await.error().0, 404);
+    let team = app
+        .post("/api/governance/teams", r#"{"name": "T"}"#)
+        .await
+        .expect(201)
+        .text_at("/team/id");
+    for (body, code) in [
+        (
+            json!({"name": "x", "user_id": user, "team_id": team}),
+            "inconsistent",
+        ),
+        (
+            json!({"name": "x", "user_id": "user_00000000000000000000000000000fff"}),
+            "unknown_reference",
+        ),
+    ] {
+        assert_eq!(
+            app.post(KEYS, &body.to_string()).await.error(),
+            (400, code, "/user_id"),
+            "{body}"
         );
     }
 }

@@ -1,7 +1,7 @@
 //! What may be said of a virtual key: the pure part of create and update.
 
 use tollgate_domain::access::profile::{OnUnknownPrice, ProfileContent, Reservation};
-use tollgate_domain::ids::{CustomerId, ProviderKeyId, TeamId};
+use tollgate_domain::ids::{CustomerId, ProviderKeyId, TeamId, UserId};
 use tollgate_domain::provider::ProviderName;
 use tollgate_domain::snapshot::{GroupId, KeyHolder};
 use tollgate_domain::time::Zone;
@@ -22,7 +22,7 @@ const NOT_BOTH: &str = "a key speaks for a team or a customer, not for both; set
 body! {
     /// A new virtual key.
     struct CreateVirtualKey ignoring [
-        "id", "value", "is_access_profile_managed", "user_id", "previous_value_until", "created_at", "updated_at",
+        "id", "value", "is_access_profile_managed", "previous_value_until", "created_at", "updated_at",
     ] {
         /// 1 to 255 characters, unique without regard to case.
         name: required Name,
@@ -36,6 +36,9 @@ body! {
         provider_configs: optional Vec<KeyProviderConfigInput>,
         /// MCP tools.
         mcp_configs: optional Vec<McpConfigInput>,
+        /// The user who makes it, and for whom it speaks; not together with `team_id` or `customer_id`. When one of the
+        /// user's profiles governs created keys, the key is placed under them.
+        user_id: optional UserId,
         /// The team it speaks for; not together with `customer_id`.
         team_id: optional Existing<TeamId>,
         /// The customer it speaks for; not together with `team_id`.

@@ -70,6 +70,11 @@ pub(super) const KEYS: &[Key] = &[
     secret("metrics.token"),
     key("metrics.token_file", Kind::Text),
     key("providers.env_allow", Kind::List),
+    key("webhooks.timeout", Kind::Text),
+    key("webhooks.retry_initial", Kind::Text),
+    key("webhooks.retry_max", Kind::Text),
+    key("webhooks.max_attempts", Kind::Number),
+    key("webhooks.retention", Kind::Text),
 ];
 
 /// What all our variables begin with.

@@ -372,6 +372,9 @@ fn validate(config: &Config) -> Result<(), ConfigError> {
             return refuse(name, "must be at least 1".to_owned());
         }
     }
+    if config.webhooks.max_attempts == 0 {
+        return refuse("webhooks.max_attempts", "must be at least 1".to_owned());
+    }
     if http.max_header_bytes < 8_192 {
         return refuse("http.max_header_bytes", "must be at least 8192".to_owned());
     }
@@ -381,6 +384,10 @@ fn validate(config: &Config) -> Result<(), ConfigError> {
         ("http.write_timeout", http.write_timeout),
         ("fold.interval", config.fold.interval),
         ("fold.max_backoff", config.fold.max_backoff),
+        ("webhooks.timeout", config.webhooks.timeout),
+        ("webhooks.retry_initial", config.webhooks.retry_initial),
+        ("webhooks.retry_max", config.webhooks.retry_max),
+        ("webhooks.retention", config.webhooks.retention),
     ] {
         if period.0.is_zero() {
             return refuse(name, "must be longer than 0".to_owned());

@@ -44,6 +44,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// What provider settings may refer to.
     pub providers: Providers,
+    /// How webhooks are told.
+    pub webhooks: Webhooks,
 }
 
 impl Default for Config {
@@ -65,6 +67,7 @@ impl Default for Config {
             log: Log::default(),
             metrics: Metrics::default(),
             providers: Providers::default(),
+            webhooks: Webhooks::default(),
         }
     }
 }
@@ -233,6 +236,34 @@ impl Default for Providers {
     fn default() -> Self {
         Self {
             env_allow: vec!["*_API_KEY".to_owned()],
+        }
+    }
+}
+
+/// `[webhooks]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Webhooks {
+    /// For a webhook to answer.
+    pub timeout: Period,
+    /// Pause after the first failed attempt; doubles with each, and up to half of it is cut off by chance.
+    pub retry_initial: Period,
+    /// Longest pause between two attempts.
+    pub retry_max: Period,
+    /// Attempts after which an event is given up.
+    pub max_attempts: u32,
+    /// How long deliveries are kept to be looked at, whatever became of them.
+    pub retention: Period,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            timeout: Period::from_secs(10),
+            retry_initial: Period::from_secs(10),
+            retry_max: Period::from_secs(3_600),
+            max_attempts: 15,
+            retention: Period::from_secs(30 * 86_400),
         }
     }
 }

@@ -1,4 +1,7 @@
-//! Brings the journal into the database: counters, request log, open holds and the position, a batch a transaction.
+//! Brings the journal into the database: counters, request log, open holds and the position, a batch a transaction; and
+//! with them the alerts about thresholds that were reached.
+
+mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +13,11 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tollgate_domain::accounting::{FoldBatch, JournalPosition};
+use tollgate_domain::{Clock, IdSource};
+use tollgate_gate::Gate;
 use tollgate_ledger::Ledger;
 use tollgate_management::BoxFuture;
-use tollgate_storage::Store;
+use tollgate_storage::{Store, Watches};
 
 use crate::config::Fold;
 
@@ -31,6 +36,7 @@ pub(crate) struct FoldStatus {
     /// 1 after a try that failed, until one succeeds.
     failing: Gauge,
     requests: Counter,
+    alerts: Counter,
     /// Ends the pause between two looks at the journal.
     wanted: Notify,
     rounds: watch::Sender<Rounds>,
@@ -73,6 +79,11 @@ impl FoldStatus {
             "Rows of the request log that were written from the journal",
             status.requests.clone(),
         );
+        registry.register(
+            "alerts",
+            "Thresholds of limits that were reached and told of",
+            status.alerts.clone(),
+        );
         status
     }
 
@@ -86,6 +97,10 @@ impl FoldStatus {
 pub(crate) struct FoldWorker {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) store: Store,
+    /// Knows which limits have thresholds.
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Fold,
     pub(crate) status: Arc<FoldStatus>,
     /// How far the database is.
@@ -155,10 +170,17 @@ impl FoldWorker {
             return Ok(false);
         };
         let requests = u64::try_from(batch.log.len()).unwrap_or(u64::MAX);
-        self.store
-            .fold(&batch)
+        let watches = Watches {
+            by_meter: watches::watches(&self.gate.snapshot(), &batch),
+            now: self.clock.now(),
+            ids: self.ids.as_ref(),
+        };
+        let alerts = self
+            .store
+            .fold_watched(&batch, Some(&watches))
             .await
             .context("write a piece of the journal to the database")?;
+        self.status.alerts.inc_by(alerts);
         self.position = batch.to;
         self.ledger.folded(batch.to);
         self.status.requests.inc_by(requests);

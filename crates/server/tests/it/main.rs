@@ -23,3 +23,4 @@ mod readers;
 mod shutdown;
 mod slow_clients;
 mod upstream_faults;
+mod webhooks;

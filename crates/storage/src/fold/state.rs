@@ -13,7 +13,7 @@ use crate::sql::{Row, query};
 use crate::store::Store;
 use crate::tx::Db;
 
-const COUNTERS: &str = "select line, kind, duration, window_key, window_start, window_end, amount from counters where ";
+pub(super) const COUNTERS: &str = "select line, kind, duration, window_key, window_start, window_end, amount from counters where ";
 
 pub(super) async fn read(store: &Store) -> Result<LedgerState> {
     let mut db = Db::from(store);
@@ -91,7 +91,7 @@ async fn one(db: &mut Db<'_>, key: CounterKey) -> Result<Option<CounterAmount>> 
         .transpose()
 }
 
-fn read_counter(row: &Row) -> Result<CounterAmount> {
+pub(super) fn read_counter(row: &Row) -> Result<CounterAmount> {
     Ok(CounterAmount {
         key: CounterKey {
             line: uuid(row, "line")?,

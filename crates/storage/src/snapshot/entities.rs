@@ -84,6 +84,7 @@ pub(super) fn compile_key(
         id: key.id,
         name: key.name.as_str().into(),
         holder: key.holder,
+        is_managed: key.is_managed,
         is_active: key.is_active,
         expires_at: key.expires_at,
         secrets,
@@ -138,6 +139,7 @@ fn compile_group_copy(copy: &GroupCopy) -> Result<GroupProfile> {
             grants: compiled.grants,
             meters: compiled.meters,
             settings: compiled.settings,
+            alert_thresholds: copy.content.alert_thresholds.as_slice().into(),
         }),
     })
 }

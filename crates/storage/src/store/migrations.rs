@@ -27,6 +27,7 @@ macro_rules! all_steps {
             6 "create_ledger",
             7 "create_log_blocks",
             8 "describe_in_doubt",
+            9 "create_webhooks_and_rotations",
         }
     };
 }

@@ -16,3 +16,4 @@ mod providers;
 mod request_log;
 mod secrets;
 mod snapshots;
+mod webhooks;

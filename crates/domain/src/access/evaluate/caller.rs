@@ -1,6 +1,5 @@
 //! Who calls, for whom, and which copies may pay.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::access::grant::{Copy, ProviderGrant};
@@ -9,7 +8,7 @@ use crate::access::settings::Settings;
 use crate::error::{ErrorKind, GatewayError};
 use crate::limits::Meter;
 use crate::provider::Provider;
-use crate::snapshot::{Group, GroupId, GroupProfileMode, KeyHolder, Snapshot, User, VirtualKey};
+use crate::snapshot::{Group, GroupProfileMode, KeyHolder, Snapshot, User, VirtualKey};
 use crate::time::Timestamp;
 
 /// A copy, or the key itself, as something that may pay.
@@ -27,6 +26,8 @@ pub(super) struct Caller<'a> {
     pub(super) user: Option<&'a Arc<User>>,
     pub(super) groups: Vec<&'a Arc<Group>>,
     pub(super) sources: Vec<Source<'a>>,
+    /// Copies that are inactive or expired, and why they grant nothing.
+    pub(super) ended: Vec<(Source<'a>, String)>,
     /// Copies that cap every grant: profiles of groups in mode `restrict`.
     pub(super) caps: Vec<&'a Arc<Copy>>,
     /// Whether the key's own grants cap, rather than grant.
@@ -42,6 +43,16 @@ impl<'a> Source<'a> {
             meters: &copy.meters,
             settings: copy.settings,
         }
+    }
+
+    /// A copy that grants nothing any more, with the reason.
+    fn of_ended(copy: &'a Arc<Copy>) -> (Self, String) {
+        let why = match copy.expires_at {
+            Some(at) if copy.is_active => format!("expired at {at}"),
+            _ => "is inactive".to_owned(),
+        };
+        let message = format!("the access profile `{}` {why}", copy.name);
+        (Self::of_copy(copy), message)
     }
 
     pub(super) fn considered(
@@ -97,7 +108,7 @@ impl<'a> Caller<'a> {
             },
             KeyHolder::Itself => (None, Vec::new()),
         };
-        let groups = with_parents(snapshot, own_groups);
+        let groups = snapshot.with_parents(own_groups);
         let profiles = || groups.iter().filter_map(|group| group.profile.as_ref());
         let own_copies = user.map_or(&[][..], |user| &user.copies);
         let shared = profiles()
@@ -108,6 +119,12 @@ impl<'a> Caller<'a> {
             .filter(|profile| profile.mode == GroupProfileMode::Restrict)
             .map(|profile| &profile.copy)
             .collect();
+        if copies.is_empty() && key.is_managed {
+            return Err(blocked(format!(
+                "the virtual key `{}` is placed under an access profile, and its holder has none any more",
+                key.name
+            )));
+        }
         let sources: Vec<_> = if copies.is_empty() {
             vec![Source {
                 payer: Payer::Key(key.id),
@@ -133,24 +150,13 @@ impl<'a> Caller<'a> {
             user,
             groups,
             sources,
+            ended: copies
+                .iter()
+                .filter(|copy| !copy.is_live(now))
+                .map(|copy| Source::of_ended(copy))
+                .collect(),
             caps,
             is_capped_by_key: !copies.is_empty() && !key.grants.is_empty(),
         })
     }
-}
-
-/// The groups and everything above them, each once, nearest first.
-fn with_parents(snapshot: &Snapshot, own: Vec<GroupId>) -> Vec<&Arc<Group>> {
-    let mut groups: Vec<&Arc<Group>> = Vec::new();
-    let mut waiting = VecDeque::from(own);
-    while let Some(id) = waiting.pop_front() {
-        if groups.iter().any(|group| group.id == id) {
-            continue;
-        }
-        if let Some(group) = snapshot.group(id) {
-            waiting.extend(group.parents.iter().copied());
-            groups.push(group);
-        }
-    }
-    groups
 }

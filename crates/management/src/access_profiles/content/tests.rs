@@ -7,7 +7,7 @@ use tollgate_domain::{Timestamp, Usd};
 use tollgate_testkit::clock::SequentialIds;
 
 use super::*;
-use crate::access_profiles::view::{AccessProfileView, Rotation};
+use crate::access_profiles::view::AccessProfileView;
 use crate::body::read_alone;
 use crate::problem::Problem;
 
@@ -21,6 +21,7 @@ fn full() -> AccessProfile {
         version: 3,
         tags: vec!["lab".to_owned()],
         content: ProfileContent::default(),
+        rotation: tollgate_domain::access::profile::Rotation::default(),
         created_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),
     };
@@ -203,8 +204,7 @@ fn name_is_trimmed_and_bounded() {
 #[test]
 fn what_was_read_can_be_sent_back() {
     let profile = full();
-    let read =
-        serde_json::to_string(&AccessProfileView::new(&profile, Rotation::default())).unwrap();
+    let read = serde_json::to_string(&AccessProfileView::new(&profile)).unwrap();
     assert_eq!(update_of(&profile, &read), Ok(profile));
 }
 

@@ -1,5 +1,6 @@
+use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::snapshot::{KeyHolder, SnapshotChange};
-use tollgate_storage::virtual_keys::{self, Rotation, VirtualKeyFilter};
+use tollgate_storage::virtual_keys::{self, Rotation, VirtualKeyFilter, waiting};
 use tollgate_storage::{Constraint, PageRequest, StorageError, users};
 
 use crate::fixture::{Fixture, at, content, in_tx, key, key_id, on_both_engines, user, user_id};
@@ -106,5 +107,46 @@ on_both_engines! {
         assert_eq!(names(None, None).await, ["laptop", "desktop", "lone laptop"]);
         assert_eq!(names(Some("LAPTOP"), None).await, ["laptop", "lone laptop"]);
         assert_eq!(names(Some("top"), Some(ada.id)).await, ["laptop", "desktop"]);
+    }
+
+    async fn a_new_secret_waits_for_its_holder_once_and_not_for_ever(fixture: &Fixture) {
+        let store = &fixture.store;
+        let (one, two) = (key(1, "One", KeyHolder::Itself), key(2, "Two", KeyHolder::Itself));
+        let secret: SecretString = "sk-tg-hidden".into();
+        in_tx!(store, tx => {
+            for (number, each) in [(1, &one), (2, &two)] {
+                virtual_keys::create(&mut tx, each, &[number; 32]).await.unwrap();
+                let rotation = Rotation { secret_hash: &[number + 10; 32], masked_value: "new", honour_old_until: Some(at(60)), at: at(1) };
+                virtual_keys::rotate(&mut tx, each.id, rotation).await.unwrap();
+                waiting::put(&mut tx, each.id, &"sk-tg-older".into(), at(30), at(0)).await.unwrap();
+                waiting::put(&mut tx, each.id, &secret, at(60), at(1)).await.unwrap();
+            }
+        });
+        let unknown = waiting::put(&mut store.begin().await.unwrap(), key_id(9), &secret, at(60), at(1)).await;
+        assert!(matches!(unknown.unwrap_err(), StorageError::Reference));
+        let sealed = fixture.read_text("select value_sealed from key_rotations").await;
+        assert!(sealed.len() > 20 && !sealed.contains("hidden"), "{sealed}");
+        let (shorter, changes) = in_tx!(store, tx => {
+            assert!(!waiting::shorten(&mut tx, one.id, at(60)).await.unwrap());
+            waiting::shorten(&mut tx, one.id, at(50)).await.unwrap()
+        });
+        assert_eq!((shorter, changes), (true, vec![SnapshotChange::Key(one.id)]));
+        assert_eq!(waiting::find(store, one.id).await.unwrap(), Some(at(50)));
+        assert_eq!(virtual_keys::find(store, one.id).await.unwrap().unwrap().previous_until, Some(at(50)));
+        let take = async |id, second| in_tx!(store, tx => waiting::take(&mut tx, id, at(second)).await.unwrap()).0;
+        assert!(take(one.id, 50).await.is_none(), "too late");
+        assert_eq!(take(one.id, 49).await.unwrap().expose_secret(), "sk-tg-hidden");
+        assert!(take(one.id, 49).await.is_none(), "once");
+        assert_eq!(waiting::expired(store, at(59), 9).await.unwrap(), []);
+        assert_eq!(waiting::expired(store, at(60), 9).await.unwrap(), [two.id]);
+        in_tx!(store, tx => {
+            assert!(!waiting::lose(&mut tx, two.id, at(59)).await.unwrap());
+            assert!(waiting::lose(&mut tx, two.id, at(60)).await.unwrap());
+            assert!(!waiting::lose(&mut tx, two.id, at(60)).await.unwrap());
+            waiting::put(&mut tx, two.id, &secret, at(90), at(61)).await.unwrap();
+            let rotation = Rotation { secret_hash: &[7; 32], masked_value: "by hand", honour_old_until: None, at: at(62) };
+            virtual_keys::rotate(&mut tx, two.id, rotation).await.unwrap();
+        });
+        assert_eq!(waiting::find(store, two.id).await.unwrap(), None, "a rotation by hand makes it void");
     }
 }

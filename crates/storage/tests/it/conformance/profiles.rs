@@ -131,13 +131,14 @@ on_both_engines! {
     async fn rotations_are_due_in_order_and_once(fixture: &Fixture) {
         let store = &fixture.store;
         let next = |seconds| Rotation { next_at: Some(at(seconds)), last_at: None };
+        let found = async |id| profiles::find(store, id).await.unwrap().unwrap().rotation;
         let (ids, _) = in_tx!(store, tx => {
             let mut ids = Vec::new();
             for (name, seconds) in [("One", 20), ("Two", 10), ("Three", 30)] {
-                let id = profiles::create(&mut tx, profile(name), "ada", at(0)).await.unwrap().id;
-                assert_eq!(rotation::find(&mut tx, id).await.unwrap(), Some(Rotation::default()));
-                assert!(rotation::set(&mut tx, id, next(seconds)).await.unwrap());
-                ids.push(id);
+                let made = profiles::create(&mut tx, profile(name), "ada", at(0)).await.unwrap();
+                assert_eq!(made.rotation, Rotation::default());
+                assert!(rotation::set(&mut tx, made.id, next(seconds)).await.unwrap());
+                ids.push(made.id);
             }
             assert!(!rotation::set(&mut tx, ProfileId(4_711), next(1)).await.unwrap());
             ids
@@ -148,8 +149,34 @@ on_both_engines! {
         let done = Rotation { next_at: Some(at(110)), last_at: Some(at(10)) };
         in_tx!(store, tx => assert!(rotation::set(&mut tx, ids[1], done).await.unwrap()));
         assert_eq!(rotation::due(store, at(20), 9).await.unwrap(), [ids[0]]);
-        assert_eq!(rotation::find(store, ids[1]).await.unwrap(), Some(done));
-        assert_eq!(rotation::find(store, ProfileId(4_711)).await.unwrap(), None);
+        assert_eq!(found(ids[1]).await, done);
+    }
+
+    async fn a_rotation_under_way_is_remembered_until_it_is_over_or_put_off(fixture: &Fixture) {
+        let store = &fixture.store;
+        let mut new = profile("One");
+        new.content.auto_rotation_interval_ns = 3_600_000_000_000;
+        let (mut made, _) = in_tx!(store, tx => profiles::create(&mut tx, new, "ada", at(0)).await.unwrap());
+        assert_eq!(made.rotation, Rotation { next_at: Some(at(3_600)), last_at: None });
+        assert_eq!(rotation::cursor(store, made.id).await.unwrap(), None);
+        let ada = user(1, "Ada").id;
+        in_tx!(store, tx => {
+            assert!(rotation::set_cursor(&mut tx, made.id, ada).await.unwrap());
+            assert!(!rotation::set_cursor(&mut tx, ProfileId(4_711), ada).await.unwrap());
+        });
+        assert_eq!(rotation::cursor(store, ProfileId(4_711)).await.unwrap(), None);
+        let update = async |changed| in_tx!(store, tx => profiles::update(&mut tx, changed, "ada").await.unwrap()).0;
+        made = update(made.clone()).await;
+        assert_eq!(rotation::cursor(store, made.id).await.unwrap(), Some(ada), "an edit of other things leaves it alone");
+        made.rotation.next_at = Some(at(7_200));
+        made = update(made.clone()).await;
+        assert_eq!(rotation::cursor(store, made.id).await.unwrap(), None);
+        assert_eq!(profiles::find(store, made.id).await.unwrap(), Some(made.clone()));
+        in_tx!(store, tx => {
+            rotation::set_cursor(&mut tx, made.id, ada).await.unwrap();
+            rotation::set(&mut tx, made.id, made.rotation).await.unwrap();
+        });
+        assert_eq!(rotation::cursor(store, made.id).await.unwrap(), None);
     }
 
     async fn profiles_come_with_roles(fixture: &Fixture) {

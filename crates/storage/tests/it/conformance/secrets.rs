@@ -1,10 +1,13 @@
 use secrecy::ExposeSecret;
 use tollgate_domain::ids::ProviderKeyId;
+use tollgate_domain::snapshot::KeyHolder;
 use tollgate_storage::audit::{self, ChainCheck};
 use tollgate_storage::providers::keys::{self, KeyValue, StoredProviderKey};
-use tollgate_storage::{StorageError, Store, Vault, providers};
+use tollgate_storage::virtual_keys::{self, waiting};
+use tollgate_storage::{StorageError, Store, Vault, providers, webhooks};
 
-use crate::fixture::{Fixture, at, connect, in_tx, on_both_engines, provider, uuid};
+use super::webhooks::hook;
+use crate::fixture::{Fixture, at, connect, in_tx, key, on_both_engines, provider, uuid};
 
 async fn one_provider_key(store: &Store) -> ProviderKeyId {
     let id = ProviderKeyId::from_uuid(uuid(1));
@@ -30,9 +33,16 @@ async fn one_provider_key(store: &Store) -> ProviderKeyId {
 on_both_engines! {
     async fn a_rotated_master_key_opens_everything_and_the_old_one_nothing(fixture: &Fixture) {
         let id = one_provider_key(&fixture.store).await;
+        let hook = hook(1, &[]);
+        let vk = key(2, "Key", KeyHolder::Itself);
+        in_tx!(fixture.store, tx => {
+            webhooks::create(&mut tx, &hook).await.unwrap();
+            virtual_keys::create(&mut tx, &vk, &[1; 32]).await.unwrap();
+            waiting::put(&mut tx, vk.id, &"sk-tg-new".into(), at(60), at(0)).await.unwrap();
+        });
         let both = Vault::new(&[8; 32]).unwrap().with_older(&[7; 32]).unwrap();
         let store = Store::connect(fixture.db.url(), both.into(), at(0)).await.unwrap();
-        assert_eq!(store.reseal().await.unwrap(), 4, "two settings, the headers and the key");
+        assert_eq!(store.reseal().await.unwrap(), 6, "two settings, the headers, the keys and the webhook");
         assert_eq!(store.reseal().await.unwrap(), 0);
         store.close().await;
         let old = connect(fixture.db.url(), 7).await.unwrap_err();
@@ -40,6 +50,10 @@ on_both_engines! {
         let new = connect(fixture.db.url(), 8).await.unwrap();
         let found = keys::find(&new, id).await.unwrap().unwrap();
         assert!(matches!(found.value, KeyValue::Literal(secret) if secret.expose_secret() == "sk-very-secret"));
+        let found = webhooks::find(&new, hook.id).await.unwrap().unwrap();
+        assert_eq!(found.secret.expose_secret(), hook.secret.expose_secret());
+        let (taken, _) = in_tx!(new, tx => waiting::take(&mut tx, vk.id, at(1)).await.unwrap());
+        assert_eq!(taken.unwrap().expose_secret(), "sk-tg-new");
         assert_eq!(audit::verify(&new).await.unwrap(), ChainCheck::Intact { entries: 0 });
         new.close().await;
     }
