@@ -14,6 +14,7 @@ test:
 build:
 	cargo build --release --locked
 
-# Load against a mock provider: direct, through nginx, through the gateway. See bench/README.md.
+# Load against a mock provider: direct, through nginx, through the gateway. See bench/README.md, also for
+# `bench/scale`: lists of 100,000.
 bench:
 	bench/run

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 
-def _program(name):
+def program(name):
     found = shutil.which(name)
     versions = sorted(pathlib.Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     assert found or versions, f"`{name}` is missing; install PostgreSQL's server"
@@ -39,7 +39,7 @@ class Postgres:
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "LC_ALL": "C.UTF-8"}
         common = {"cwd": self.directory, "env": environment, "stdin": subprocess.DEVNULL, **who}
         subprocess.run(
-            [_program("initdb"), "-D", str(data), "-U", "tollgate", "--auth=trust", "--no-sync", "-E", "UTF8"],
+            [program("initdb"), "-D", str(data), "-U", "tollgate", "--auth=trust", "--no-sync", "-E", "UTF8"],
             check=True, stdout=subprocess.DEVNULL, **common,
         )
         with socket.socket() as probe:
@@ -47,7 +47,7 @@ class Postgres:
             self.port = probe.getsockname()[1]
         log = open(self.directory / "log", "wb")
         self.server = subprocess.Popen(
-            [_program("postgres"), "-D", str(data), "-p", str(self.port), "-h", "127.0.0.1",
+            [program("postgres"), "-D", str(data), "-p", str(self.port), "-h", "127.0.0.1",
              "-k", str(self.directory), "-c", "fsync=off", "-c", "max_connections=100"],
             stdout=log, stderr=log, **common,
         )
@@ -61,7 +61,7 @@ class Postgres:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _psql(self, statement, retries=1):
-        command = [_program("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "tollgate", "-d", "postgres",
+        command = [program("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "tollgate", "-d", "postgres",
                    "-v", "ON_ERROR_STOP=1", "-qAtc", statement]
         for _ in range(retries):
             outcome = subprocess.run(command, capture_output=True, text=True)
