@@ -54,7 +54,7 @@ impl Wrongness for AdjustError {
                 ),
             )
             .at(amount),
-            Self::TooLarge { line } => Problem::invalid(
+            Self::TooLarge { line } => Problem::inconsistent(
                 amount,
                 format!(
                     "with it, the budget `{}` would have used more than the largest amount, {}",

@@ -30,12 +30,15 @@ pub(crate) struct ListInDoubt {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<String>,
     /// With this key.
+    #[param(pattern = r"^vk_[0-9a-f]{32}$")]
     virtual_key_id: Option<String>,
     /// Of this user.
+    #[param(pattern = r"^user_[0-9a-f]{32}$")]
     user_id: Option<String>,
     /// Paid by a copy of this profile.
     access_profile_id: Option<i64>,
     /// Sent to this provider.
+    #[param(pattern = r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
     provider: Option<String>,
     /// For this model.
     model: Option<String>,
