@@ -189,12 +189,15 @@ fn concerns(entry: &LogEntry, profile: ProfileId) -> bool {
 
 fn check_period(from: Timestamp, to: Timestamp) -> Answer<()> {
     if to <= from {
-        return Err(Problem::invalid("/to", "`to` must be later than `from`"));
+        return Err(Problem::inconsistent(
+            "/to",
+            "`to` must be later than `from`",
+        ));
     }
     if to.micros_since(from) > MAX_DAYS * 86_400 * MICROS_PER_SECOND {
         let message =
             format!("`to` is more than {MAX_DAYS} days after `from`; try shorter periods");
-        return Err(Problem::invalid("/to", message));
+        return Err(Problem::inconsistent("/to", message));
     }
     Ok(())
 }
@@ -242,7 +245,7 @@ async fn check_size(
 }
 
 fn too_many(requests: u64, most: u64, whose: &str) -> Problem {
-    Problem::invalid(
+    Problem::inconsistent(
         "/from",
         format!(
             "the period has {requests} requests {whose}, and at most {most} are replayed; choose a shorter one"
