@@ -22,6 +22,7 @@ pub(crate) struct ListDeliveries {
     /// After so many.
     offset: Option<u32>,
     /// Only those that are `pending`, `delivered` or `dead`.
+    #[param(pattern = "^(pending|delivered|dead)$")]
     state: Option<String>,
 }
 
