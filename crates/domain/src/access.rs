@@ -22,7 +22,7 @@ pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned};
 pub use evaluate::evaluate;
 pub use grant::{Copy, ModelMeters, ProviderGrant};
 pub use model_list::{InvalidModelPattern, ModelList};
-pub use plan::{Candidate, Considered, Need, Outcome, Payer, Plan};
+pub use plan::{Candidate, Considered, Need, Outcome, Payer, Plan, Refusal};
 pub use request::{Endpoint, ModelRequest};
 pub use settings::Settings;
 pub use simulate::{MOST_LISTED, SimulatedHolder, SimulatedRefusal, Simulation, Simulator};

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tollgate_domain::access::{Candidate, ModelRequest};
 use tollgate_domain::accounting::{Ending, Outcome};
-use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::live::Count;
 use tollgate_domain::{ErrorKind, GatewayError, Timestamp, TokenUsage, Usd};
@@ -58,7 +57,7 @@ pub struct Admission {
     slot: Arc<Slot>,
     /// The counts right after admission, one for each need.
     counts: Counts,
-    shadowed: Option<LimitRefusal>,
+    shadowed: Option<ErrorKind>,
     candidate: Candidate,
     caller: Caller,
     id: RequestId,
@@ -76,9 +75,10 @@ impl Admission {
         candidate: Candidate,
         hold: Hold,
     ) -> Self {
-        let admission = Self {
+        let shadowed = gate.note_shadow(asked.id, &candidate, &hold, None);
+        Self {
             counts: hold.counts().into(),
-            shadowed: hold.shadowed().cloned(),
+            shadowed,
             slot: gate
                 .running
                 .insert(hold, asked.at, patience(&candidate.provider)),
@@ -91,9 +91,7 @@ impl Admission {
             attempts: 0,
             body_bytes: asked.request.body_bytes,
             choices: asked.request.choices,
-        };
-        admission.note_shadow();
-        admission
+        }
     }
 
     /// Who serves it, with which credentials, on whose account.
@@ -116,9 +114,9 @@ impl Admission {
         self.attempts
     }
 
-    /// What the paying profile would have refused, were it not in shadow mode.
-    pub const fn shadowed(&self) -> Option<&LimitRefusal> {
-        self.shadowed.as_ref()
+    /// What a profile in shadow mode would have refused it with, were it not in shadow mode.
+    pub const fn shadowed(&self) -> Option<ErrorKind> {
+        self.shadowed
     }
 
     /// What was left right after admission, for the headers of a stream.
@@ -168,11 +166,12 @@ impl Admission {
             .first_with_room(&asked, &mut accepts, &mut exchange)
             .map_err(|(error, _)| error)?;
         self.counts = hold.counts().into();
-        self.shadowed = hold.shadowed().cloned();
+        self.shadowed = self
+            .gate
+            .note_shadow(self.id, &candidate, hold, self.shadowed);
         drop(held);
         self.slot.set_patience(patience(&candidate.provider));
         self.candidate = candidate;
-        self.note_shadow();
         Ok(())
     }
 
@@ -274,16 +273,35 @@ impl Admission {
             attempts: self.attempts,
         }
     }
+}
 
-    fn note_shadow(&self) {
-        if let Some(refusal) = self.shadowed() {
-            self.gate.metrics.shadowed(refusal.kind);
+impl Gate {
+    /// Counts and tells what a profile in shadow mode would have refused, unless it was told of this request `before`.
+    fn note_shadow(
+        &self,
+        id: RequestId,
+        candidate: &Candidate,
+        hold: &Hold,
+        before: Option<ErrorKind>,
+    ) -> Option<ErrorKind> {
+        let by_limit = hold.shadowed();
+        let kind = match (&candidate.shadowed, by_limit) {
+            (Some(refusal), _) => refusal.kind,
+            (None, Some(limit)) => ErrorKind::limit_refusal(limit.kind, limit.is_transient),
+            (None, None) => return None,
+        };
+        if before != Some(kind) {
+            self.metrics.shadowed(kind);
+            let by_policy = candidate.shadowed.as_ref().map(|refusal| &refusal.message);
             tracing::info!(
-                request.id = %self.id,
-                reason = %refusal,
+                request.id = %id,
+                code = kind.code(),
+                reason = by_policy.map(tracing::field::display),
+                limit = by_limit.map(tracing::field::display),
                 "a profile in shadow mode would have refused this request"
             );
         }
+        Some(kind)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tollgate_domain::access::{
     Candidate, ConsideredView, Copy, Decision, EstimateView, Explain, KeyView, MeterView,
-    ModelRequest, Outcome, Payer, PayerView, Plan, Question, Reason, Settings, Subject,
+    ModelRequest, Outcome, Payer, PayerView, Plan, Question, Reason, Refusal, Settings, Subject,
     UnknownSubject, evaluate,
 };
 use tollgate_domain::error::LimitRefusal;
@@ -48,17 +48,17 @@ struct Judged<'a> {
     candidate: &'a Candidate,
     meters: Vec<MeterState>,
     refusal: Option<GatewayError>,
+    /// What is refused in shadow mode only.
+    shadowed: Option<GatewayError>,
 }
 
 impl Gate {
     fn judge<'a>(&self, candidate: &'a Candidate, at: Timestamp) -> Judged<'a> {
         let meters = self.ledger.probe(&candidate.needs, at);
-        let first = candidate
-            .needs
-            .iter()
-            .zip(&meters)
-            .find_map(|(need, state)| {
-                let verdict = state.verdict.filter(|_| need.is_enforced)?;
+        let first_full = |is_enforced| {
+            let mut states = candidate.needs.iter().zip(&meters);
+            let first = states.find_map(|(need, state)| {
+                let verdict = state.verdict.filter(|_| need.is_enforced == is_enforced)?;
                 Some(LimitRefusal {
                     kind: need.meter.id.kind,
                     reading: state.reading.clone(),
@@ -67,10 +67,14 @@ impl Gate {
                     largest_output_that_fits: None,
                 })
             });
+            first.map(|refusal| refused_by_limit(candidate, 1, refusal, at))
+        };
+        let by_policy = candidate.shadowed.as_deref();
         Judged {
+            refusal: first_full(true),
+            shadowed: by_policy.map_or_else(|| first_full(false), |refusal| Some(error(refusal))),
             candidate,
             meters,
-            refusal: first.map(|refusal| refused_by_limit(candidate, 1, refusal, at)),
         }
     }
 }
@@ -145,14 +149,14 @@ fn considered(key: &VirtualKey, plan: &Plan, judged: &[Judged<'_>]) -> Vec<Consi
     plan.considered
         .iter()
         .map(|entry| {
-            let reason = match &entry.outcome {
-                Outcome::Applies => candidates
-                    .next()
-                    .and_then(|one| one.refusal.as_ref())
-                    .map(reason),
-                Outcome::Refuses(kind, message) => {
-                    Some(reason(&GatewayError::new(*kind, message.clone())))
-                }
+            let (refusal, shadow) = match &entry.outcome {
+                Outcome::Applies => candidates.next().map_or((None, None), |one| {
+                    (
+                        one.refusal.as_ref().map(reason),
+                        one.shadowed.as_ref().map(reason),
+                    )
+                }),
+                Outcome::Refuses(refusal) => (Some(reason(&error(refusal))), None),
             };
             ConsideredView {
                 payer: payer(key, &entry.payer),
@@ -160,11 +164,16 @@ fn considered(key: &VirtualKey, plan: &Plan, judged: &[Judged<'_>]) -> Vec<Consi
                     .provider
                     .as_ref()
                     .map(|provider| provider.name.to_string()),
-                applies: reason.is_none(),
-                reason,
+                applies: refusal.is_none(),
+                reason: refusal,
+                shadow,
             }
         })
         .collect()
+}
+
+fn error(refusal: &Refusal) -> GatewayError {
+    GatewayError::new(refusal.kind, refusal.message.clone())
 }
 
 fn reason(error: &GatewayError) -> Reason {

@@ -12,7 +12,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use tollgate_domain::accounting::{Ending, Outcome};
-use tollgate_domain::limits::MeterKind;
 use tollgate_domain::provider::ProviderName;
 use tollgate_domain::time::MICROS_PER_SECOND;
 use tollgate_domain::{Clock, ErrorKind, Usd};
@@ -23,11 +22,6 @@ use crate::running::Running;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByCode {
     code: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByKind {
-    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -75,7 +69,7 @@ pub(crate) struct Metrics {
     over_reserved: Family<ByMode, Counter>,
     over_reserved_nanos: Family<ByMode, Counter>,
     bound_breaches: Counter,
-    shadowed: Family<ByKind, Counter>,
+    shadowed: Family<ByCode, Counter>,
     swept: Counter,
 }
 
@@ -130,7 +124,7 @@ impl Metrics {
         );
         registry.register(
             "shadow_refusals",
-            "Requests that a profile in shadow mode would have refused, by kind of limit",
+            "Requests that a profile in shadow mode would have refused, by code",
             metrics.shadowed.clone(),
         );
         registry.register(
@@ -159,9 +153,9 @@ impl Metrics {
         self.swept.inc();
     }
 
-    pub(crate) fn shadowed(&self, kind: MeterKind) {
-        let kind = kind.as_str();
-        self.shadowed.get_or_create(&ByKind { kind }).inc();
+    pub(crate) fn shadowed(&self, kind: ErrorKind) {
+        let code = kind.code();
+        self.shadowed.get_or_create(&ByCode { code }).inc();
     }
 
     /// `over`: what was charged beyond what was held.

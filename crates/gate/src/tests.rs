@@ -8,5 +8,6 @@ mod learned;
 mod levels;
 mod models;
 mod parity;
+mod shadow;
 mod simulation;
 mod sweep;

@@ -83,7 +83,7 @@ pub struct MeterView {
     pub refuses: bool,
     /// Whether it refuses only because of running requests.
     pub is_transient: bool,
-    /// False for the payer's own limits in shadow mode, which count without refusing.
+    /// False for limits of a profile in shadow mode, which count without refusing.
     pub is_enforced: bool,
 }
 
@@ -98,6 +98,8 @@ pub struct ConsideredView {
     pub applies: bool,
     /// Why not.
     pub reason: Option<Reason>,
+    /// What a profile in shadow mode would have refused it with, were it not in shadow mode.
+    pub shadow: Option<Reason>,
 }
 
 /// What the request is expected, or bound, to consume.

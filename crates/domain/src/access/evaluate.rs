@@ -1,26 +1,28 @@
 //! The one function that decides.
 //!
-//! The rule, in five sentences:
+//! The rule, in six sentences:
 //! - A key speaks for its holder.
 //! - Grants unite: what any live copy allows is allowed.
 //! - Denials win inside their copy; a restricting group profile caps every other grant; a key's own grants cap it when
 //!   its holder has a copy, and are its grant when it has none.
 //! - One copy pays: the first, by priority and then by assignment, that has room in all of its own limits.
 //! - Every level above must pass as well.
+//! - A copy in shadow mode refuses nothing by its own rules: what it would have refused it pays for after everything that
+//!   is really allowed, and the refusal is noted.
 
 mod caller;
 mod judge;
 mod routes;
 
 use super::estimate::Learned;
-use super::plan::{Considered, Outcome, Plan};
+use super::plan::{Considered, Outcome, Plan, Refusal};
 use super::request::ModelRequest;
 use crate::error::{ErrorKind, GatewayError};
 use crate::snapshot::{Snapshot, VirtualKey};
 use crate::time::Timestamp;
 use caller::Caller;
-use judge::Judge;
-use routes::{routes, why_no_route};
+use judge::{Judge, Judged};
+use routes::routes_or_why;
 
 /// Decides what may serve `request` for the holder of `key`, and who pays, as of `now`.
 ///
@@ -38,20 +40,18 @@ pub fn evaluate(
     };
     let mut considered = Vec::new();
     let mut candidates = Vec::new();
+    // What copies in shadow mode would have refused: nothing that is really allowed may go to them instead.
+    let mut fallbacks = Vec::new();
     for source in &caller.sources {
-        let routes = match routes(snapshot, source, request.model) {
+        let routes = match routes_or_why(snapshot, source, request.model) {
             Ok(routes) => routes,
-            Err(ambiguous) => {
-                let message = ambiguous.message.clone();
-                considered.push(source.considered(None, Outcome::Refuses(ambiguous.kind, message)));
+            Err(why) => {
+                considered.push(source.considered(None, Outcome::Refuses(why)));
                 continue;
             }
         };
-        if routes.is_empty() {
-            let (kind, message) = why_no_route(snapshot, source, request.model);
-            considered.push(source.considered(None, Outcome::Refuses(kind, message)));
-        }
         for route in routes {
+            let provider = route.provider;
             let judge = Judge {
                 snapshot,
                 caller: &caller,
@@ -60,22 +60,27 @@ pub fn evaluate(
                 request,
                 learned,
             };
-            match judge.candidate() {
-                Ok(candidate) => {
-                    considered.push(source.considered(Some(route.provider), Outcome::Applies));
+            let applies = || source.considered(Some(provider), Outcome::Applies);
+            match judge.judge() {
+                Ok(Judged::Allowed(candidate)) => {
+                    considered.push(applies());
                     candidates.push(candidate);
                 }
-                Err((kind, message)) => {
-                    considered.push(
-                        source.considered(Some(route.provider), Outcome::Refuses(kind, message)),
-                    );
+                Ok(Judged::Shadowed(candidate)) => fallbacks.push((applies(), candidate)),
+                Err(why) => {
+                    considered.push(source.considered(Some(provider), Outcome::Refuses(why)));
                 }
             }
         }
     }
+    for (applies, candidate) in fallbacks {
+        considered.push(applies);
+        candidates.push(candidate);
+    }
     let refusal = candidates.is_empty().then(|| furthest_refusal(&considered));
     for (source, why) in caller.ended {
-        considered.push(source.considered(None, Outcome::Refuses(ErrorKind::AccessBlocked, why)));
+        let why = Refusal::new(ErrorKind::AccessBlocked, why);
+        considered.push(source.considered(None, Outcome::Refuses(why)));
     }
     Plan {
         candidates,
@@ -91,17 +96,20 @@ fn furthest_refusal(considered: &[Considered]) -> GatewayError {
         ErrorKind::ModelBlocked => 1,
         _ => 2,
     };
-    let mut best: Option<(ErrorKind, &str)> = None;
+    let mut best: Option<&Refusal> = None;
     for entry in considered {
-        if let Outcome::Refuses(kind, message) = &entry.outcome
-            && best.is_none_or(|(kept, _)| rank(*kind) > rank(kept))
+        if let Outcome::Refuses(refusal) = &entry.outcome
+            && best.is_none_or(|kept| rank(refusal.kind) > rank(kept.kind))
         {
-            best = Some((*kind, message));
+            best = Some(refusal);
         }
     }
-    let (kind, message) = best.unwrap_or((
-        ErrorKind::ProviderBlocked,
-        "no provider is granted to this key",
-    ));
+    let (kind, message) = best.map_or(
+        (
+            ErrorKind::ProviderBlocked,
+            "no provider is granted to this key",
+        ),
+        |refusal| (refusal.kind, refusal.message.as_str()),
+    );
     GatewayError::new(kind, message).with_param("model")
 }

@@ -27,8 +27,17 @@ pub struct Need {
     pub meter: Arc<Meter>,
     /// In the meter's unit, at least zero.
     pub amount: i64,
-    /// Whether a full meter refuses; a payer in shadow mode counts on its own meters without refusing.
+    /// Whether a full meter refuses; a profile in shadow mode counts on its own meters without refusing.
     pub is_enforced: bool,
+}
+
+/// A refusal of policy: its kind, and for the caller why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What kind.
+    pub kind: ErrorKind,
+    /// For the caller.
+    pub message: String,
 }
 
 /// One way to serve the request. The ledger admits the first that has room.
@@ -50,6 +59,8 @@ pub struct Candidate {
     pub settings: Settings,
     /// Every limit that has to hold, whichever level it is on; rate before budget, nearest level first.
     pub needs: Vec<Need>,
+    /// What a profile in shadow mode would have refused it with, were it not in shadow mode.
+    pub shadowed: Option<Box<Refusal>>,
 }
 
 impl Candidate {
@@ -67,7 +78,7 @@ pub enum Outcome {
     /// It did.
     Applies,
     /// It did not.
-    Refuses(ErrorKind, String),
+    Refuses(Refusal),
 }
 
 /// One copy (or the key itself) that was looked at.
@@ -86,10 +97,19 @@ pub struct Considered {
 pub struct Plan {
     /// First to last.
     pub candidates: Vec<Candidate>,
-    /// Everything that was looked at.
+    /// Everything that was looked at. What applies is in the order of the candidates.
     pub considered: Vec<Considered>,
     /// Set exactly when there is no candidate.
     pub refusal: Option<GatewayError>,
+}
+
+impl Refusal {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
 }
 
 impl Plan {

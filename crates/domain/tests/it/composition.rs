@@ -92,7 +92,7 @@ fn a_copy_that_has_ended_is_looked_at_and_says_why() {
         .considered
         .iter()
         .filter_map(|each| match &each.outcome {
-            Outcome::Refuses(kind, message) => Some((*kind, message.as_str())),
+            Outcome::Refuses(refusal) => Some((refusal.kind, refusal.message.as_str())),
             Outcome::Applies => None,
         })
         .collect();

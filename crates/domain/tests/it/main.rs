@@ -4,6 +4,7 @@
 mod composition;
 mod names;
 mod properties;
+mod shadow;
 mod simulation;
 mod windows;
 mod world;

@@ -5,7 +5,7 @@ use tollgate_domain::access::profile::ProviderConfig;
 
 use crate::world::{World, config, copy};
 
-const MODELS: [&str; 5] = ["alpha/a1", "alpha/a2", "alpha/both", "beta/b1", "beta/both"];
+pub(crate) const MODELS: [&str; 5] = ["alpha/a1", "alpha/a2", "alpha/both", "beta/b1", "beta/both"];
 
 fn any_list() -> impl Strategy<Value = String> {
     let entry = prop::sample::select(vec![
@@ -20,7 +20,7 @@ fn any_list() -> impl Strategy<Value = String> {
     prop::collection::vec(entry, 0..3).prop_map(|entries| entries.join(" "))
 }
 
-fn any_configs() -> impl Strategy<Value = Vec<ProviderConfig>> {
+pub(crate) fn any_configs() -> impl Strategy<Value = Vec<ProviderConfig>> {
     (
         prop::option::of((any_list(), any_list())),
         prop::option::of((any_list(), any_list())),

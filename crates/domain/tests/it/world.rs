@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tollgate_domain::access::profile::{OnUnknownPrice, ProfileContent, ProviderConfig, UserCopy};
 use tollgate_domain::access::{
-    Endpoint, ModelList, ModelRequest, NothingLearned, Payer, Plan, ProviderGrant, Settings,
-    evaluate,
+    Candidate, Endpoint, ModelList, ModelRequest, NothingLearned, Payer, Plan, ProviderGrant,
+    Settings, evaluate,
 };
 use tollgate_domain::catalog::{Catalog, ModelInfo, ModelPrice, Prices};
 use tollgate_domain::ids::{
@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) groups: Vec<Group>,
     pub(crate) providers: Vec<(&'static str, Vec<&'static str>)>,
     pub(crate) unpriced: Vec<&'static str>,
+    /// What makes every request one whose cost has no bound.
+    pub(crate) unbounded: Option<&'static str>,
 }
 
 pub(crate) fn uuid(number: u128) -> Uuid {
@@ -134,6 +136,7 @@ impl World {
                 ("beta", vec!["b1", "both"]),
             ],
             unpriced: Vec::new(),
+            unbounded: None,
         }
     }
 
@@ -199,7 +202,7 @@ impl World {
             input_tokens: None,
             max_output_tokens: Some(100),
             choices: 1,
-            unbounded: None,
+            unbounded: self.unbounded,
         };
         evaluate(&self.snapshot(), &self.key, &request, &NothingLearned, NOW)
     }
@@ -207,26 +210,30 @@ impl World {
     /// `payer>provider/model` of each candidate, or the code of the refusal.
     pub(crate) fn outcome(&self, model: &str) -> String {
         let plan = self.plan(model);
-        match plan.refusal {
-            Some(error) => error.kind.code().to_owned(),
-            None => plan
-                .candidates
-                .iter()
-                .map(|candidate| {
-                    let payer = match &candidate.payer {
-                        Payer::Copy(copy) => copy.name.to_string(),
-                        Payer::Key(_) => "key".to_owned(),
-                    };
-                    format!("{payer}>{}/{}", candidate.provider.name, candidate.model)
-                })
-                .collect::<Vec<_>>()
-                .join(" "),
+        if let Some(error) = plan.refusal {
+            return error.kind.code().to_owned();
         }
+        let routes: Vec<_> = plan.candidates.iter().map(route).collect();
+        routes.join(" ")
     }
 
     pub(crate) fn refusal(&self, model: &str) -> Option<ErrorKind> {
         self.plan(model).refusal.map(|error| error.kind)
     }
+}
+
+/// `payer>provider/model` of a candidate.
+pub(crate) fn route(candidate: &Candidate) -> String {
+    let payer = match &candidate.payer {
+        Payer::Copy(copy) => &copy.name,
+        Payer::Key(_) => "key",
+    };
+    format!("{payer}>{}/{}", candidate.provider.name, candidate.model)
+}
+
+pub(crate) fn in_shadow(mut copy: UserCopy) -> UserCopy {
+    copy.content.shadow = true;
+    copy
 }
 
 pub(crate) fn allow_unknown_prices(mut copy: UserCopy) -> UserCopy {

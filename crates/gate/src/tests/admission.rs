@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_domain::access::Copy;
 use tollgate_domain::access::profile::Reservation;
-use tollgate_domain::access::{Copy, Settings};
 use tollgate_domain::accounting::{JournalPosition, Outcome};
 use tollgate_domain::limits::MeterKind;
 use tollgate_domain::snapshot::{SnapshotChange, User};
@@ -184,33 +184,6 @@ fn a_fallback_moves_the_hold_and_looks_at_the_newest_snapshot() {
     let settled = admission.settle(reported(1, 1));
     assert_eq!(test.count(&second), (settled.cost.nanos(), 0));
     assert_eq!(test.log().len(), 1);
-}
-
-#[test]
-fn shadow_lets_pass_and_tells_but_levels_above_hold() {
-    let line = budget("total", 1);
-    let mut copy = limited("trial", [line.clone()]);
-    copy.settings = Settings {
-        shadow: true,
-        ..Settings::default()
-    };
-    let mut snapshot = world(copy);
-    let test = TestGate::new(snapshot.clone());
-    let admission = test.admit(&request("mock/small", 4_096)).unwrap();
-    assert_eq!(admission.shadowed().unwrap().kind, MeterKind::Money);
-    drop(admission);
-    assert_eq!(
-        test.metric("tollgate_shadow_refusals_total{kind=\"money\"}"),
-        1
-    );
-    let mut mock = tollgate_testkit::entities::provider("mock", "http://127.0.0.1:1");
-    mock.meters = vec![Arc::new(budget("provider", 1))];
-    snapshot.set_providers([mock]);
-    test.gate.publish(snapshot);
-    assert_eq!(
-        test.admit(&request("mock/small", 4_096)).unwrap_err().kind,
-        ErrorKind::BudgetExceeded
-    );
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub(crate) struct GrantSource {
     name: String,
     /// Smaller pays first.
     priority: i64,
+    /// Whether it refuses nothing, and only notes what it would have refused: what it does not list can be called too.
+    shadow: bool,
     /// When it stops granting.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -84,6 +86,7 @@ pub(crate) async fn get_effective_policy(
             profile_version: copy.profile_version,
             name: copy.name,
             priority: copy.priority,
+            shadow: copy.content.shadow,
             expires_at: copy.expires_at,
             group_id: None,
             mode: None,
@@ -134,6 +137,7 @@ async fn push_group_grants(
             profile_version: copy.profile_version,
             name: copy.name,
             priority: 0,
+            shadow: copy.content.shadow,
             expires_at: None,
             group_id: Some(crate::groups::id_text(group)),
             mode: Some(match copy.mode {

@@ -132,7 +132,7 @@ pub(crate) struct JudgedLimit {
     refuses: bool,
     /// Whether it refuses only because of running requests.
     is_transient: bool,
-    /// False for the payer's own limits in shadow mode.
+    /// False for limits of a profile in shadow mode.
     is_enforced: bool,
 }
 
@@ -143,6 +143,8 @@ pub(crate) struct ConsideredBody {
     provider: Option<String>,
     applies: bool,
     reason: Option<ReasonView>,
+    /// What a profile in shadow mode would have refused it with, were it not in shadow mode.
+    shadow: Option<ReasonView>,
 }
 
 /// What the request would consume.
@@ -277,6 +279,7 @@ impl From<ConsideredView> for ConsideredBody {
             provider: considered.provider,
             applies: considered.applies,
             reason: considered.reason.map(ReasonView::from),
+            shadow: considered.shadow.map(ReasonView::from),
         }
     }
 }

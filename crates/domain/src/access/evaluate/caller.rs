@@ -55,6 +55,13 @@ impl<'a> Source<'a> {
         (Self::of_copy(copy), message)
     }
 
+    /// What it says of `provider`.
+    pub(super) fn grant(&self, provider: &Provider) -> Option<&'a ProviderGrant> {
+        self.grants
+            .iter()
+            .find(|grant| grant.provider == provider.name)
+    }
+
     pub(super) fn considered(
         &self,
         provider: Option<&Arc<Provider>>,

@@ -1,0 +1,133 @@
+//! Profiles in shadow mode: what passes, what is told, and that everybody tells the same.
+
+use std::sync::Arc;
+
+use tollgate_domain::access::{
+    Copy, Decision, Endpoint, Explain as _, ModelList, Question, Settings, Subject,
+};
+use tollgate_domain::{ErrorKind, Usd};
+use tollgate_testkit::entities::{copy, grant};
+
+use super::kit::*;
+
+const SHADOW: Settings = Settings {
+    reservation: tollgate_domain::access::profile::Reservation::Estimate,
+    on_unknown_price: tollgate_domain::access::profile::OnUnknownPrice::Deny,
+    shadow: true,
+};
+
+fn explain(test: &TestGate, model: &str) -> Decision {
+    let question = Question {
+        subject: Subject::Key(test.caller().key),
+        provider: None,
+        model,
+        endpoint: Endpoint::ChatCompletions,
+        input_tokens: Some(1_000_000),
+        max_output_tokens: Some(1),
+        at: None,
+    };
+    test.gate.explain(&question).unwrap()
+}
+
+/// A profile in shadow mode that allows `small` and denies everything else.
+fn trial() -> Copy {
+    let mut granted = grant("mock");
+    granted.allowed = ModelList::compile(&["small"]).unwrap();
+    Copy {
+        grants: vec![granted],
+        settings: SHADOW,
+        ..copy("trial")
+    }
+}
+
+#[test]
+fn shadow_lets_pass_and_tells_but_levels_above_hold() {
+    let line = budget("total", 1);
+    let mut copy = limited("trial", [line.clone()]);
+    copy.settings = SHADOW;
+    let mut snapshot = world(copy);
+    let test = TestGate::new(snapshot.clone());
+    let admission = test.admit(&request("mock/small", 4_096)).unwrap();
+    assert_eq!(admission.shadowed(), Some(ErrorKind::BudgetExceeded));
+    drop(admission);
+    assert_eq!(
+        test.metric("tollgate_shadow_refusals_total{code=\"budget_exceeded\"}"),
+        1
+    );
+    let mut mock = tollgate_testkit::entities::provider("mock", "http://127.0.0.1:1");
+    mock.meters = vec![Arc::new(budget("provider", 1))];
+    snapshot.set_providers([mock]);
+    test.gate.publish(snapshot);
+    assert_eq!(
+        test.admit(&request("mock/small", 4_096)).unwrap_err().kind,
+        ErrorKind::BudgetExceeded
+    );
+}
+
+#[test]
+fn refusals_of_policy_are_counted_by_code_and_cost_what_is_known() {
+    let test = TestGate::new(world(trial()));
+    let mut admission = test.admit(&request("mock/large", 1)).unwrap();
+    assert_eq!(admission.shadowed(), Some(ErrorKind::ModelBlocked));
+    admission.mark_dispatched();
+    let settled = admission.settle(reported(1_000_000, 10));
+    assert_eq!(settled.cost, Usd::ZERO, "its price is unknown");
+    let allowed = test.admit(&request("mock/small", 1)).unwrap();
+    assert_eq!(allowed.shadowed(), None);
+    assert_eq!(
+        test.metric("tollgate_shadow_refusals_total{code=\"model_blocked\"}"),
+        1
+    );
+}
+
+#[test]
+fn another_attempt_of_the_same_request_is_not_told_again() {
+    let test = TestGate::new(world(trial()));
+    let asked = request("mock/large", 1);
+    let mut admission = test.admit(&asked).unwrap();
+    admission.exchange(&asked, |_| true).unwrap();
+    assert_eq!(admission.shadowed(), Some(ErrorKind::ModelBlocked));
+    assert_eq!(
+        test.metric("tollgate_shadow_refusals_total{code=\"model_blocked\"}"),
+        1
+    );
+}
+
+#[test]
+fn explain_says_what_the_shadow_would_have_refused() {
+    let test = TestGate::new(world(trial()));
+    let decision = explain(&test, "mock/large");
+    assert!(decision.allowed && decision.reason.is_none());
+    let [one] = &decision.considered[..] else {
+        panic!("{decision:?}");
+    };
+    assert!(one.applies && one.reason.is_none());
+    let shadow = one.shadow.as_ref().unwrap();
+    assert_eq!((shadow.code, shadow.status), ("model_blocked", 403));
+    assert!(shadow.message.contains("`trial` does not grant"));
+    let considered = explain(&test, "mock/small").considered;
+    assert!(considered.iter().all(|one| one.shadow.is_none()));
+}
+
+#[test]
+fn explain_says_which_limit_of_the_shadow_is_full() {
+    let mut copy = limited("trial", [budget("total", 1)]);
+    copy.settings = SHADOW;
+    let test = TestGate::new(world(copy));
+    let decision = explain(&test, "mock/small");
+    assert!(decision.allowed && !decision.meters[0].is_enforced);
+    let shadow = decision.considered[0].shadow.as_ref().unwrap();
+    assert_eq!(shadow.code, "budget_exceeded");
+}
+
+#[test]
+fn what_is_listed_in_shadow_can_be_called() {
+    let mut copy = trial();
+    copy.grants[0].allowed = ModelList::default();
+    let test = TestGate::new(world(copy));
+    let listed = test.gate.models(&test.caller()).unwrap();
+    let names: Vec<_> = listed.iter().map(crate::ModelListing::id).collect();
+    assert_eq!(names, ["mock/small"]);
+    assert!(test.admit(&request("mock/small", 1)).is_ok());
+    assert!(explain(&test, "mock/small").allowed);
+}
