@@ -28,6 +28,8 @@ pub(crate) struct ListAuditEntries {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the actor, the action, or the kind or id of the thing.
+    search: Option<String>,
     /// Only this action, such as `create`.
     action: Option<String>,
     /// Only things of this kind, such as `virtual_key`.
@@ -103,6 +105,7 @@ pub(crate) async fn list_audit_entries(
         action: query.action,
         target_kind: query.target_kind,
         target_id: query.target_id,
+        search: query.search,
     };
     let found = audit::list(ctx.store(), &filter, page.into()).await?;
     let audit_logs: Vec<_> = found.items.into_iter().map(AuditEntryView::from).collect();

@@ -8,4 +8,4 @@ mod query;
 pub(crate) use json::{Json, OptionalJson, read_bytes};
 pub(crate) use path::{Path, VersionNumber};
 pub(crate) use precondition::{ETag, IfMatch, etag};
-pub(crate) use query::{Page, Query, count, parse_query};
+pub(crate) use query::{Page, PartQuery, Query, count, parse_query};

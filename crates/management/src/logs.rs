@@ -38,6 +38,8 @@ pub(crate) struct LogQuery {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the provider's or model's name.
+    search: Option<String>,
     /// At this instant or later.
     #[param(value_type = Option<String>, format = DateTime)]
     from: Option<String>,
@@ -162,6 +164,7 @@ impl LogQuery {
             profile: self.access_profile_id.map(ProfileId),
             provider: parse_query::<ProviderName>(self.provider.as_deref(), "provider")?,
             model: self.model.clone(),
+            search: self.search.clone(),
             outcome: match self.outcome.as_deref() {
                 None => None,
                 Some(text) => Some(Outcome::parse(text).ok_or_else(|| {

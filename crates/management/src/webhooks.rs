@@ -85,7 +85,7 @@ async fn check_number(db: impl Into<Db<'_>>) -> Answer<()> {
         limit: 1,
         offset: 0,
     };
-    if webhooks::list(db, page).await?.total >= MAX_WEBHOOKS {
+    if webhooks::list(db, None, page).await?.total >= MAX_WEBHOOKS {
         return Err(Problem::conflict(
             "too_many",
             format!("there are {MAX_WEBHOOKS} webhooks already; delete one first"),

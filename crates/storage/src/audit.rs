@@ -6,6 +6,7 @@ use tollgate_domain::ids::{AuditEntryId, ProfileId, UserId};
 
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Query, Row, query};
 use crate::store::Store;
 use crate::tx::{Db, Tx};
@@ -84,6 +85,8 @@ pub struct AuditFilter {
     pub target_kind: Option<String>,
     /// About the thing with this id.
     pub target_id: Option<String>,
+    /// With this in the actor, the action, or the kind or id of the thing, regardless of case.
+    pub search: Option<String>,
 }
 
 /// What a check of the whole chain found.
@@ -286,6 +289,10 @@ fn push_filter(query: &mut Query, filter: &AuditFilter) {
             query.push(column);
             query.push_value(value.as_str());
         }
+    }
+    if let Some(pattern) = search::pattern(filter.search.as_deref()) {
+        let searched = ["lower(actor)", "action", "target_kind", "lower(target_id)"];
+        search::push_any(query, &searched, &pattern);
     }
 }
 

@@ -8,6 +8,7 @@ use tollgate_domain::{Timestamp, Usd};
 use crate::error::Result;
 use crate::fold::facts::read_hold;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Query, Row, query};
 use crate::tx::Db;
 
@@ -30,6 +31,8 @@ pub struct InDoubtFilter {
     pub provider: Option<ProviderName>,
     /// For this model.
     pub model: Option<String>,
+    /// With this in the provider's or model's name, regardless of case.
+    pub search: Option<String>,
 }
 
 /// A request that was charged in doubt.
@@ -113,6 +116,9 @@ fn push_filter(query: &mut Query, filter: &InDoubtFilter) {
             query.push(condition);
             query.push_value(value);
         }
+    }
+    if let Some(pattern) = search::pattern(filter.search.as_deref()) {
+        search::push_any(query, &["provider", "lower(model)"], &pattern);
     }
 }
 

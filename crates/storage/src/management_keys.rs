@@ -6,7 +6,6 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{ManagementKeyId, PermissionId};
 
 use crate::error::Result;
-use crate::page::{Page, PageRequest};
 use crate::sql::{Row, query, to_json};
 use crate::tx::{Db, Tx};
 
@@ -118,24 +117,26 @@ pub async fn find(db: impl Into<Db<'_>>, id: ManagementKeyId) -> Result<Option<M
         .transpose()
 }
 
-/// The keys, oldest first.
-pub async fn list(db: impl Into<Db<'_>>, page: PageRequest) -> Result<Page<ManagementKey>> {
-    let mut db = db.into();
-    let total = db
-        .count(query("select count(*) as amount from management_keys"))
-        .await?;
-    let mut rows = query(
-        "select id, name, description, key_prefix, scopes, expires_at, last_used_at, created_at, updated_at
-         from management_keys order by created_at, id",
-    );
-    rows.push_page(page);
-    let items = db
-        .rows(rows)
+/// Every key, oldest first: an installation has few.
+pub async fn all(db: impl Into<Db<'_>>) -> Result<Vec<ManagementKey>> {
+    db.into()
+        .rows(query(
+            "select id, name, description, key_prefix, scopes, expires_at, last_used_at, created_at, updated_at
+             from management_keys order by created_at, id",
+        ))
         .await?
         .iter()
         .map(read)
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+        .collect()
+}
+
+/// Whether there is a key.
+pub async fn exist(db: impl Into<Db<'_>>) -> Result<bool> {
+    let found = db
+        .into()
+        .row(query("select id from management_keys limit 1"))
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Changes everything of a key but its secret. False when there is no such key.

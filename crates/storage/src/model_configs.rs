@@ -8,6 +8,7 @@ use tollgate_domain::snapshot::SnapshotChange;
 
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Row, corrupt, query, to_json};
 use crate::tx::{Db, Tx};
 
@@ -102,13 +103,23 @@ pub async fn find(db: impl Into<Db<'_>>, id: ModelConfigId) -> Result<Option<Sto
         .transpose()
 }
 
-/// The limits, oldest first.
-pub async fn list(db: impl Into<Db<'_>>, page: PageRequest) -> Result<Page<StoredModelConfig>> {
+/// The limits with `wanted` in their model, provider or scope, regardless of case, oldest first.
+pub async fn list(
+    db: impl Into<Db<'_>>,
+    wanted: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<StoredModelConfig>> {
     let mut db = db.into();
-    let total = db
-        .count(query("select count(*) as amount from model_configs"))
-        .await?;
+    let pattern = search::pattern(wanted);
+    let mut count = query("select count(*) as amount from model_configs where true");
     let mut rows = query(SELECT);
+    rows.push(" where true");
+    if let Some(pattern) = pattern {
+        // The place has them all, lower-cased.
+        search::push_any(&mut count, &["place"], &pattern);
+        search::push_any(&mut rows, &["place"], &pattern);
+    }
+    let total = db.count(count).await?;
     rows.push(" order by created_at, id");
     rows.push_page(page);
     let items = db

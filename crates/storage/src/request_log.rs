@@ -41,6 +41,8 @@ pub struct LogFilter {
     pub model: Option<String>,
     /// That ended so.
     pub outcome: Option<Outcome>,
+    /// With this in the provider's or model's name, regardless of case.
+    pub search: Option<String>,
 }
 
 /// A row of the request log.
@@ -61,6 +63,7 @@ impl LogFilter {
             || self.provider.is_some()
             || self.model.is_some()
             || self.outcome.is_some()
+            || self.search.is_some()
     }
 
     /// The same, for the time from `from` and before `to`.

@@ -57,6 +57,26 @@ pub(crate) struct Search {
     rarest: Option<String>,
 }
 
+/// What a column with lower-cased text is compared with, by `like … escape '!'`; `None` when nothing is wanted. For lists
+/// that are short, or narrowed by something else.
+pub(crate) fn pattern(wanted: Option<&str>) -> Option<String> {
+    let wanted = wanted.map(str::trim).filter(|wanted| !wanted.is_empty())?;
+    Some(format!("%{}%", escape(&wanted.to_lowercase())))
+}
+
+/// Appends the condition that one of these expressions is like the pattern.
+pub(crate) fn push_any(query: &mut Query, lowered: &[&'static str], pattern: &str) {
+    query.push(" and (false");
+    for expression in lowered {
+        query.push(" or ");
+        query.push(expression);
+        query.push(" like ");
+        query.push_value(pattern);
+        query.push(" escape '!'");
+    }
+    query.push(")");
+}
+
 /// Chooses the way of searching for `wanted` among `kind`; `None` when nothing is wanted.
 pub(crate) async fn plan(
     db: &mut Db<'_>,
@@ -157,5 +177,7 @@ mod tests {
     #[test]
     fn wildcards_are_taken_literally() {
         assert_eq!(escape("50%_a!"), "50!%!_a!!");
+        assert_eq!(pattern(Some(" A_ ")).as_deref(), Some("%a!_%"));
+        assert_eq!(pattern(Some("  ")), None);
     }
 }

@@ -9,6 +9,7 @@ use tollgate_domain::ids::WebhookId;
 
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Row, corrupt, query, to_json};
 use crate::tx::{Db, Tx};
 use crate::vault::{Place, Vault};
@@ -68,13 +69,21 @@ pub async fn find(db: impl Into<Db<'_>>, id: WebhookId) -> Result<Option<StoredW
     row.map(|row| read(db.store().vault(), &row)).transpose()
 }
 
-/// The webhooks, oldest first.
-pub async fn list(db: impl Into<Db<'_>>, page: PageRequest) -> Result<Page<StoredWebhook>> {
+/// The webhooks with `wanted` in their address or in the name of one of their events, regardless of case, oldest first.
+pub async fn list(
+    db: impl Into<Db<'_>>,
+    wanted: Option<&str>,
+    page: PageRequest,
+) -> Result<Page<StoredWebhook>> {
     let mut db = db.into();
-    let total = db
-        .count(query("select count(*) as amount from webhooks"))
-        .await?;
+    let mut count = query("select count(*) as amount from webhooks where true");
     let mut rows = query(SELECT);
+    if let Some(pattern) = search::pattern(wanted) {
+        for statement in [&mut count, &mut rows] {
+            search::push_any(statement, &["lower(url)", "events"], &pattern);
+        }
+    }
+    let total = db.count(count).await?;
     rows.push(" order by created_at, id");
     rows.push_page(page);
     let rows = db.rows(rows).await?;

@@ -19,6 +19,8 @@ pub(crate) struct ListAuditLogs {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the actor, the action or the profile's id.
+    search: Option<String>,
     /// Only this action: `create`, `update`, `delete`, `propagate`, `attach_role`, `detach_role`, `clone`, `activate`,
     /// `deactivate`, `assign`, `detach`, `override` or `restore`.
     action: Option<String>,
@@ -116,6 +118,7 @@ async fn list(
         action: query.action,
         target_kind: Some("access_profile".to_owned()),
         target_id: None,
+        search: query.search,
     };
     let found = audit::list(ctx.store(), &filter, page.into()).await?;
     let audit_logs: Vec<_> = found.items.into_iter().map(AuditLogView::from).collect();

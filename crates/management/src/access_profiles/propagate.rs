@@ -153,7 +153,7 @@ async fn wanted_users(tx: &mut Tx, body: &Propagate) -> Answer<Option<BTreeSet<U
             offset: 0,
         };
         loop {
-            let members = members::list(&mut *tx, GroupId::Team(*team), page).await?;
+            let members = members::list(&mut *tx, GroupId::Team(*team), None, page).await?;
             if members.items.is_empty() {
                 break;
             }

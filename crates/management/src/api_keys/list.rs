@@ -18,6 +18,8 @@ pub(crate) struct ListApiKeys {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the name or description.
+    search: Option<String>,
 }
 
 /// A part of the list of management keys.
@@ -42,12 +44,21 @@ pub(crate) async fn list_api_keys(
     Query(query): Query<ListApiKeys>,
 ) -> Answer<Json<ApiKeyList>> {
     let page = Page::new(query.limit, query.offset)?;
-    let found = management_keys::list(ctx.store(), page.into()).await?;
-    let api_keys: Vec<_> = found.items.into_iter().map(ApiKeyView::from).collect();
+    let wanted = query.search.unwrap_or_default().trim().to_lowercase();
+    // Management keys are few, so they are read whole.
+    let mut all = management_keys::all(ctx.store()).await?;
+    all.retain(|key| {
+        let mut texts = [Some(&key.name), key.description.as_ref()]
+            .into_iter()
+            .flatten();
+        texts.any(|text| text.to_lowercase().contains(&wanted))
+    });
+    let total_count = count(&all);
+    let api_keys: Vec<_> = page.of(all).map(ApiKeyView::from).collect();
     Ok(Json(ApiKeyList {
         count: count(&api_keys),
         api_keys,
-        total_count: found.total,
+        total_count,
         limit: page.limit,
         offset: page.offset,
     }))

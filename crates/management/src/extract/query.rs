@@ -64,6 +64,62 @@ impl Page {
     }
 }
 
+/// Which part of a list that is answered whole unless a limit is given.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PartQuery {
+    /// At most so many, 1 to 100; all unless said otherwise.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// After so many.
+    offset: Option<u32>,
+    /// A part of the name or id.
+    search: Option<String>,
+}
+
+/// A part of a list.
+#[derive(Debug)]
+pub(crate) struct Part<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) total_count: u64,
+    /// What was asked for, or as many as the list has.
+    pub(crate) limit: u32,
+    pub(crate) offset: u32,
+}
+
+impl PartQuery {
+    /// The part of `all` that is asked for; `texts` are what an entry is searched in.
+    ///
+    /// # Errors
+    /// As [`Page::new`].
+    pub(crate) fn of<T>(
+        self,
+        mut all: Vec<T>,
+        texts: impl Fn(&T) -> Vec<String>,
+    ) -> Result<Part<T>, Problem> {
+        let page = Page::new(self.limit, self.offset)?;
+        let wanted = self.search.unwrap_or_default().trim().to_lowercase();
+        all.retain(|entry| {
+            let texts = texts(entry);
+            texts
+                .iter()
+                .any(|text| text.to_lowercase().contains(&wanted))
+        });
+        let total_count = count(&all);
+        let limit = self
+            .limit
+            .unwrap_or_else(|| u32::try_from(total_count).unwrap_or(u32::MAX));
+        let page = Page { limit, ..page };
+        Ok(Part {
+            items: page.of(all).collect(),
+            total_count,
+            limit,
+            offset: page.offset,
+        })
+    }
+}
+
 /// How many entries an answer has.
 pub(crate) fn count<T>(entries: &[T]) -> u64 {
     u64::try_from(entries.len()).unwrap_or(u64::MAX)

@@ -24,7 +24,7 @@ use crate::context::{
     UpdateCustomers, UpdateTeams, UpdateUsers, ViewAccessProfiles, ViewBusinessUnits,
     ViewCustomers, ViewTeams, ViewUsers,
 };
-use crate::extract::{Json, Path, Query, count};
+use crate::extract::{Json, PartQuery, Path, Query, count};
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 use crate::users;
@@ -256,6 +256,16 @@ pub(crate) struct UserTeams {
     team_ids: Vec<String>,
 }
 
+/// A part of the list of a user's teams.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UserTeamList {
+    team_ids: Vec<String>,
+    count: u64,
+    total_count: u64,
+    limit: u32,
+    offset: u32,
+}
+
 /// The operations on a user's teams.
 pub(crate) fn user_teams() -> OpenApiRouter<ManagementState> {
     OpenApiRouter::new().routes(routes!(list_user_teams, set_user_teams))
@@ -274,16 +284,25 @@ async fn read_teams(db: impl Into<Db<'_>>, user: UserId) -> Answer<UserTeams> {
 /// List the teams of a user
 #[utoipa::path(
     get, path = "/users/{user_id}/teams", tag = "users",
-    params(("user_id" = String, Path, description = "The user's id")),
-    responses((status = 200, body = UserTeams), Refusals),
+    params(("user_id" = String, Path, description = "The user's id"), PartQuery),
+    responses((status = 200, body = UserTeamList), Refusals),
     security(("management_key" = ["Users:View"]))
 )]
 pub(crate) async fn list_user_teams(
     ctx: Require<ViewUsers>,
     Path(user): Path<UserId>,
-) -> Answer<Json<UserTeams>> {
+    Query(query): Query<PartQuery>,
+) -> Answer<Json<UserTeamList>> {
     users::get_existing(ctx.store(), user).await?;
-    Ok(Json(read_teams(ctx.store(), user).await?))
+    let teams = read_teams(ctx.store(), user).await?;
+    let part = query.of(teams.team_ids, |id| vec![id.clone()])?;
+    Ok(Json(UserTeamList {
+        count: count(&part.items),
+        team_ids: part.items,
+        total_count: part.total_count,
+        limit: part.limit,
+        offset: part.offset,
+    }))
 }
 
 /// Replace the teams of a user

@@ -42,6 +42,8 @@ pub(crate) struct ListMembers {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the name or e-mail address.
+    search: Option<String>,
 }
 
 body! {
@@ -167,7 +169,7 @@ pub(super) async fn list_members(
 ) -> Answer<Json<MemberList>> {
     let page = Page::new(query.limit, query.offset)?;
     get_existing(ctx.store(), id).await?;
-    let found = members::list(ctx.store(), id, page.into()).await?;
+    let found = members::list(ctx.store(), id, query.search.as_deref(), page.into()).await?;
     let mut views = Vec::with_capacity(found.items.len());
     for user in found.items {
         // At most a hundred look-ups by primary key.

@@ -21,6 +21,8 @@ pub(crate) struct ListInDoubt {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the provider's or model's name.
+    search: Option<String>,
     /// Only those that were corrected, or only those that were not.
     resolved: Option<bool>,
     /// Admitted at this instant or later.
@@ -94,6 +96,7 @@ impl ListInDoubt {
             profile: self.access_profile_id.map(ProfileId),
             provider: parse_query::<ProviderName>(self.provider.as_deref(), "provider")?,
             model: self.model.clone(),
+            search: self.search.clone(),
         })
     }
 }

@@ -105,8 +105,6 @@ pub(crate) async fn get_log_stats(
 ) -> Answer<Json<LogStats>> {
     let by = query.group_by.as_deref().map(read_group).transpose()?;
     let filter = LogQuery {
-        limit: None,
-        offset: None,
         from: query.from,
         to: query.to,
         virtual_key_id: query.virtual_key_id,
@@ -115,6 +113,7 @@ pub(crate) async fn get_log_stats(
         provider: query.provider,
         model: query.model,
         outcome: query.outcome,
+        ..LogQuery::default()
     }
     .filter()?;
     let groups = match by {

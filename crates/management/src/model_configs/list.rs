@@ -18,6 +18,8 @@ pub(crate) struct ListModelConfigs {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the model's or provider's name, of the scope, or of the id of its key or user.
+    search: Option<String>,
 }
 
 /// A part of the list of limits on models.
@@ -42,7 +44,8 @@ pub(crate) async fn list_model_configs(
     Query(query): Query<ListModelConfigs>,
 ) -> Answer<Json<ModelConfigList>> {
     let page = Page::new(query.limit, query.offset)?;
-    let found = model_configs::list(ctx.store(), page.into()).await?;
+    let wanted = query.search.as_deref();
+    let found = model_configs::list(ctx.store(), wanted, page.into()).await?;
     let model_configs: Vec<_> = found.items.iter().map(|one| view(&ctx, one)).collect();
     Ok(Json(ModelConfigList {
         count: count(&model_configs),

@@ -44,7 +44,7 @@ pub(crate) async fn list_roles(
     Query(query): Query<ListRoles>,
 ) -> Answer<Json<RoleList>> {
     let page = Page::new(query.limit, query.offset)?;
-    let wanted = query.search.unwrap_or_default().to_lowercase();
+    let wanted = query.search.unwrap_or_default().trim().to_lowercase();
     // Roles are few, so they are read whole.
     let mut all = roles::list(ctx.store()).await?;
     all.retain(|role| role.name.to_lowercase().contains(&wanted));

@@ -56,6 +56,55 @@ fn operations_have_unique_ids_permissions_and_errors() {
     assert!(!seen.is_empty());
 }
 
+/// What every list takes, and what it answers beside its entries.
+const PARAMETERS: [&str; 3] = ["limit", "offset", "search"];
+const FIELDS: [&str; 4] = ["count", "total_count", "limit", "offset"];
+
+/// Walked by the id after which to go on, so that copies which come and go meanwhile are neither skipped nor shown twice.
+const BY_CURSOR: &str = "list_access_profile_drift";
+
+#[test]
+fn every_list_is_answered_in_pages_and_can_be_searched() {
+    let document = document();
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let operation = &item["get"];
+        let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let Some(answer) = schema["$ref"].as_str() else {
+            continue;
+        };
+        let answer = document.pointer(answer.trim_start_matches('#')).unwrap();
+        let Some(fields) = answer["properties"].as_object() else {
+            continue;
+        };
+        // An answer is a list when its entries are all that it tells of.
+        let mut others = fields
+            .iter()
+            .filter(|(name, _)| !FIELDS.contains(&name.as_str()));
+        let is_entries =
+            |other: Option<(&String, &Value)>| other.is_some_and(|(_, it)| it["type"] == "array");
+        let is_list = is_entries(others.next()) && others.next().is_none();
+        let id = operation["operationId"].as_str().unwrap();
+        if !is_list && !id.starts_with("list_") || id.starts_with(BY_CURSOR) {
+            continue;
+        }
+        lists += 1;
+        let parameters = operation["parameters"].as_array();
+        for name in PARAMETERS {
+            let mut taken = parameters.into_iter().flatten();
+            let is_taken = taken.any(|it| it["name"] == name && it["in"] == "query");
+            assert!(is_taken, "GET {path} does not take `{name}`");
+        }
+        for name in FIELDS {
+            assert!(
+                fields.contains_key(name),
+                "GET {path} does not answer `{name}`"
+            );
+        }
+    }
+    assert!(lists >= 30, "only {lists} lists were found");
+}
+
 #[test]
 fn every_reference_leads_somewhere() {
     fn walk(value: &Value, document: &Value) {

@@ -69,7 +69,8 @@ async fn system_roles_can_be_edited_and_not_deleted(app: TestApp) {
     assert_eq!(set.body["permissions"][0]["name"], "AccessProfiles:View");
     let bad = app.put(&path, r#"{"permission_ids": [11, 999]}"#).await;
     assert_eq!(bad.error(), (400, "invalid_value", "/permission_ids/1"));
-    assert_eq!(app.get(&path).await.expect(200).body, set.body);
+    let read = app.get(&path).await.expect(200).body;
+    assert_eq!(read["permissions"], set.body["permissions"]);
 }
 
 on_both_engines!(role_in_use_stays);
@@ -149,6 +150,52 @@ async fn audit_trail_tells_who_changed_what_without_secrets(app: TestApp) {
     assert_eq!(trail.body["audit_logs"][0]["action"], "create");
     assert!(trail.text_at("/audit_logs/0/actor").starts_with("mk_"));
     assert!(!trail.text.contains(&made.text_at("/key")));
+}
+
+on_both_engines!(short_lists_are_answered_whole_unless_a_limit_is_given);
+async fn short_lists_are_answered_whole_unless_a_limit_is_given(app: TestApp) {
+    let path = "/api/governance/rbac/permissions";
+    let whole = app.get(path).await.expect(200).body;
+    let all = whole["permissions"].as_array().unwrap().len();
+    assert!(all > 25, "more than a page of other lists");
+    for name in ["count", "total_count", "limit"] {
+        assert_eq!(whole[name], all, "{name}");
+    }
+    let second = format!("{path}?search=logs%3Aview&limit=1&offset=1");
+    let found = app.get(&second).await.expect(200).body;
+    assert_eq!(found["permissions"][0]["name"], "AuditLogs:View");
+    for (name, value) in [
+        ("count", 1),
+        ("total_count", 2),
+        ("limit", 1),
+        ("offset", 1),
+    ] {
+        assert_eq!(found[name], value, "{name}");
+    }
+    for query in ["limit=0", "limit=101", "offset=-1", "colour=red"] {
+        let refused = app.get(&format!("{path}?{query}")).await;
+        assert_eq!(refused.error().0, 400, "{query}");
+    }
+    let role = format!("{ROLES}/1/permissions?search=nothing");
+    assert_eq!(app.get(&role).await.expect(200).body["total_count"], 0);
+}
+
+on_both_engines!(management_keys_are_found_by_name_and_description);
+async fn management_keys_are_found_by_name_and_description(app: TestApp) {
+    let keys = "/api/api-keys";
+    for body in [
+        r#"{"name": "Über", "scopes": []}"#,
+        r#"{"name": "CI", "description": "for the ÜBUNG", "scopes": []}"#,
+    ] {
+        app.post(keys, body).await.expect(201);
+    }
+    let found = app.get(&format!("{keys}?search=%C3%BCb")).await.expect(200);
+    assert_eq!(found.body["total_count"], 2);
+    let second = app
+        .get(&format!("{keys}?search=%C3%BCb&limit=1&offset=1"))
+        .await
+        .expect(200);
+    assert_eq!(second.text_at("/api_keys/0/name"), "CI");
 }
 
 on_both_engines!(roles_are_listed_by_pages_and_found_by_name);

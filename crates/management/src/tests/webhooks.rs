@@ -184,6 +184,6 @@ async fn what_is_done_waits_for_the_webhooks_that_asked_for_it(app: TestApp) {
     }
     assert_eq!(
         app.get(&format!("{other}?state=lost")).await.error(),
-        (400, "invalid_value", "/state")
+        (400, "invalid_value", "/query/state")
     );
 }

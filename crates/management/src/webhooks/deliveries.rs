@@ -21,6 +21,8 @@ pub(crate) struct ListDeliveries {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the event's name or id, or of why the last attempt failed.
+    search: Option<String>,
     /// Only those that are `pending`, `delivered` or `dead`.
     #[param(pattern = "^(pending|delivered|dead)$")]
     state: Option<String>,
@@ -98,7 +100,8 @@ pub(crate) async fn list_webhook_deliveries(
     let page = Page::new(query.limit, query.offset)?;
     let state = query.state.map(|text| read_state(&text)).transpose()?;
     get_existing(ctx.store(), id).await?;
-    let found = deliveries::list(ctx.store(), id, state, page.into()).await?;
+    let wanted = query.search.as_deref();
+    let found = deliveries::list(ctx.store(), id, state, wanted, page.into()).await?;
     let deliveries: Vec<_> = found.items.into_iter().map(DeliveryView::from).collect();
     Ok(Json(DeliveryList {
         count: count(&deliveries),
@@ -112,6 +115,6 @@ pub(crate) async fn list_webhook_deliveries(
 fn read_state(text: &str) -> Answer<DeliveryState> {
     text.parse().map_err(|error| {
         let text: String = text.chars().take(80).collect();
-        Problem::invalid("/state", format!("`{text}` is {error}"))
+        Problem::invalid("/query/state", format!("`{text}` is {error}"))
     })
 }

@@ -18,6 +18,8 @@ pub(crate) struct ListWebhooks {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the address, or of an event's name.
+    search: Option<String>,
 }
 
 /// A part of the list of webhooks.
@@ -42,7 +44,7 @@ pub(crate) async fn list_webhooks(
     Query(query): Query<ListWebhooks>,
 ) -> Answer<Json<WebhookList>> {
     let page = Page::new(query.limit, query.offset)?;
-    let found = webhooks::list(ctx.store(), page.into()).await?;
+    let found = webhooks::list(ctx.store(), query.search.as_deref(), page.into()).await?;
     let webhooks: Vec<_> = found.items.iter().map(WebhookView::from).collect();
     Ok(Json(WebhookList {
         count: count(&webhooks),

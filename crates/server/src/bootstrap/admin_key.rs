@@ -4,8 +4,8 @@ use anyhow::{Context as _, bail};
 use secrecy::SecretString;
 use tollgate_domain::ids::ManagementKeyId;
 use tollgate_management::{MANAGEMENT_KEY_PREFIX, NewSecret, describe_secret};
+use tollgate_storage::Tx;
 use tollgate_storage::management_keys::{self, NewManagementKey};
-use tollgate_storage::{PageRequest, Tx};
 
 use super::Founding;
 use crate::config::Secret;
@@ -73,11 +73,7 @@ async fn adopt(founding: &Founding, text: &str) -> anyhow::Result<()> {
 
 async fn make_first(founding: &Founding) -> anyhow::Result<Option<SecretString>> {
     let mut tx = founding.store.begin().await?;
-    let one = PageRequest {
-        limit: 1,
-        offset: 0,
-    };
-    if management_keys::list(&mut tx, one).await?.total > 0 {
+    if management_keys::exist(&mut tx).await? {
         return Ok(None);
     }
     let secret = create(founding, &mut tx, NAME).await?;

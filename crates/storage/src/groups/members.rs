@@ -9,6 +9,7 @@ use super::GroupKind;
 use crate::error::Result;
 use crate::group_id;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::query;
 use crate::tx::{Db, Tx};
 
@@ -46,21 +47,25 @@ pub async fn remove(tx: &mut Tx, group: GroupId, user: UserId) -> Result<bool> {
     Ok(removed)
 }
 
-/// The members of a group, in the order of their ids.
+/// The members of a group with `wanted` in their name or e-mail address, regardless of case, in the order of their ids.
 pub async fn list(
     db: impl Into<Db<'_>>,
     group: GroupId,
+    wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<UserId>> {
     let mut db = db.into();
-    let total = db
-        .count(
-            query("select count(*) as amount from group_members where group_id = $1")
-                .bind(group_id::text(group)),
-        )
-        .await?;
-    let mut rows = query("select user_id from group_members where group_id = $1 order by user_id")
+    let mut count = query("select count(*) as amount from group_members where group_id = $1")
         .bind(group_id::text(group));
+    let mut rows =
+        query("select user_id from group_members where group_id = $1").bind(group_id::text(group));
+    if let Some(pattern) = search::pattern(wanted) {
+        let searched = ["(select search_text from users where users.id = group_members.user_id)"];
+        search::push_any(&mut count, &searched, &pattern);
+        search::push_any(&mut rows, &searched, &pattern);
+    }
+    let total = db.count(count).await?;
+    rows.push(" order by user_id");
     rows.push_page(page);
     let items = db
         .rows(rows)

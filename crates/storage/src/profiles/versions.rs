@@ -7,6 +7,7 @@ use tollgate_domain::ids::ProfileId;
 
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Row, query, to_json};
 use crate::tx::{Db, Tx};
 
@@ -71,24 +72,32 @@ pub(super) async fn record(tx: &mut Tx, profile: &AccessProfile, changed_by: &st
     .map(drop)
 }
 
-/// The versions of a profile, newest first.
+/// The versions of a profile that have `wanted` in their name or in who made them, regardless of the case of ASCII letters,
+/// newest first.
 pub async fn list(
     db: impl Into<Db<'_>>,
     profile: ProfileId,
+    wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<ProfileVersion>> {
     let mut db = db.into();
-    let total = db
-        .count(
-            query("select count(*) as amount from access_profile_versions where access_profile_id = $1")
-                .bind(profile.0),
-        )
-        .await?;
-    let mut rows = query(
-        "select id, access_profile_id, version, snapshot, changed_by, created_at
-         from access_profile_versions where access_profile_id = $1 order by version desc",
+    let pattern = search::pattern(wanted);
+    let mut count = query(
+        "select count(*) as amount from access_profile_versions where access_profile_id = $1",
     )
     .bind(profile.0);
+    let mut rows = query(
+        "select id, access_profile_id, version, snapshot, changed_by, created_at
+         from access_profile_versions where access_profile_id = $1",
+    )
+    .bind(profile.0);
+    if let Some(pattern) = pattern {
+        let searched = ["lower(name)", "lower(changed_by)"];
+        search::push_any(&mut count, &searched, &pattern);
+        search::push_any(&mut rows, &searched, &pattern);
+    }
+    let total = db.count(count).await?;
+    rows.push(" order by version desc");
     rows.push_page(page);
     let items = db
         .rows(rows)

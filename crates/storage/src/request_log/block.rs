@@ -53,6 +53,11 @@ impl Target {
     fn is_of(&self, filter: &LogFilter) -> bool {
         (filter.provider.as_ref()).is_none_or(|provider| self.provider == *provider)
             && (filter.model.as_ref()).is_none_or(|model| self.model == *model)
+            && (filter.search.as_ref()).is_none_or(|wanted| {
+                let wanted = wanted.trim().to_lowercase();
+                self.provider.as_str().contains(&wanted)
+                    || self.model.to_lowercase().contains(&wanted)
+            })
     }
 }
 

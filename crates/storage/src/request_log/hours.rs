@@ -7,6 +7,7 @@ use tollgate_domain::Timestamp;
 
 use super::LogFilter;
 use crate::error::Result;
+use crate::search;
 use crate::sql::{Query, query};
 use crate::tx::Db;
 
@@ -108,5 +109,8 @@ pub(super) fn push_dimensions(query: &mut Query, filter: &LogFilter) {
             query.push(condition);
             query.push_value(value);
         }
+    }
+    if let Some(pattern) = search::pattern(filter.search.as_deref()) {
+        search::push_any(query, &["provider", "lower(model)"], &pattern);
     }
 }

@@ -13,6 +13,7 @@ use self::payload::payload;
 use crate::audit::AuditEntry;
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Row, corrupt, query};
 use crate::tx::{Db, Tx};
 
@@ -139,11 +140,13 @@ pub(crate) async fn enqueue(tx: &mut Tx, entry: &AuditEntry) -> Result<()> {
     Ok(())
 }
 
-/// The deliveries of a webhook, newest first; `state` = only those.
+/// The deliveries of a webhook, newest first; `state` = only those, `wanted` = only those with this in the name or id of
+/// their event or in their last error, regardless of case.
 pub async fn list(
     db: impl Into<Db<'_>>,
     webhook: WebhookId,
     state: Option<DeliveryState>,
+    wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<Delivery>> {
     let mut db = db.into();
@@ -155,6 +158,10 @@ pub async fn list(
         if let Some(state) = state {
             statement.push(" and state = ");
             statement.push_value(state.as_str());
+        }
+        if let Some(pattern) = search::pattern(wanted) {
+            let searched = ["event", "event_id", "lower(coalesce(last_error, ''))"];
+            search::push_any(statement, &searched, &pattern);
         }
     }
     rows.push(" order by created_at desc, event_id desc");

@@ -20,6 +20,8 @@ pub(crate) struct ListVersions {
     limit: Option<u32>,
     /// After so many.
     offset: Option<u32>,
+    /// A part of the name then, or of the id of who made it so.
+    search: Option<String>,
 }
 
 /// A part of the list of versions, newest first.
@@ -46,7 +48,7 @@ pub(crate) async fn list_access_profile_versions(
 ) -> Answer<Json<VersionList>> {
     let page = Page::new(query.limit, query.offset)?;
     get_existing(ctx.store(), id).await?;
-    let found = versions::list(ctx.store(), id, page.into()).await?;
+    let found = versions::list(ctx.store(), id, query.search.as_deref(), page.into()).await?;
     let versions: Vec<_> = found.items.into_iter().map(VersionView::from).collect();
     Ok(Json(VersionList {
         count: count(&versions),

@@ -117,7 +117,7 @@ impl Stage {
     /// Every delivery, oldest first.
     async fn deliveries(&self) -> Vec<Delivery> {
         let page = PageRequest::default();
-        let found = deliveries::list(&self.store, self.hook.id, None, page).await;
+        let found = deliveries::list(&self.store, self.hook.id, None, None, page).await;
         found.unwrap().items.into_iter().rev().collect()
     }
 

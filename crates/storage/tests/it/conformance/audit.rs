@@ -50,6 +50,10 @@ on_both_engines! {
         assert_eq!(listed(AuditFilter { action: Some("update".to_owned()), ..everything() }).await, ["update"]);
         assert_eq!(listed(AuditFilter { target_kind: Some("user".to_owned()), ..everything() }).await, ["assign"]);
         assert_eq!(listed(AuditFilter { target_id: Some("4".to_owned()), ..everything() }).await, ["update", "create"]);
+        for (wanted, expected) in [("PDAT", vec!["update"]), ("ser_0", vec!["assign"]), ("a%e", vec![])] {
+            let filter = AuditFilter { search: Some(wanted.to_owned()), ..everything() };
+            assert_eq!(listed(filter).await, expected, "{wanted}");
+        }
         let page = audit::list(store, &everything(), PageRequest { limit: 1, offset: 2 }).await.unwrap();
         assert_eq!((page.items[0].position, page.total), (1, 3));
         assert_eq!(page.items[0].new_values.as_deref(), Some("{\"name\":\"x\"}"));

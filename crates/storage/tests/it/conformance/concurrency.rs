@@ -70,6 +70,7 @@ async fn hundred_writers(fixture: &Fixture, profiles_count: u128, stale: &'stati
         let all = versions::list(
             store,
             id,
+            None,
             PageRequest {
                 limit: 200,
                 offset: 0,

@@ -113,8 +113,10 @@ on_both_engines! {
             members::add(&mut tx, team(2), user_id(2)).await.unwrap();
         });
         assert_eq!(changes, [SnapshotChange::User(user_id(1)), SnapshotChange::User(user_id(2))]);
-        let page = members::list(store, team(2), PageRequest { limit: 1, offset: 1 }).await.unwrap();
+        let page = members::list(store, team(2), None, PageRequest { limit: 1, offset: 1 }).await.unwrap();
         assert_eq!((page.items, page.total), (vec![user_id(2)], 2));
+        let page = members::list(store, team(2), Some("u2"), PageRequest::default()).await.unwrap();
+        assert_eq!((page.items, page.total), (vec![user_id(2)], 1));
         assert_eq!(members::of_user(store, user_id(1)).await.unwrap(), [customer(1), team(2)]);
         let both = members::of_users(store, &[user_id(1), user_id(2)]).await.unwrap();
         assert_eq!(both[&user_id(2)], [team(2)]);

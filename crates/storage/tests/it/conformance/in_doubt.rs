@@ -75,6 +75,7 @@ on_both_engines! {
         assert_eq!(listed(InDoubtFilter { profile: Some(ProfileId(4)), ..everything() }).await, [2, 1]);
         assert_eq!(listed(InDoubtFilter { provider: Some("acme".parse().unwrap()), ..everything() }).await, [3]);
         assert_eq!(listed(InDoubtFilter { model: Some("gpt-4o".to_owned()), ..everything() }).await, [2, 1]);
+        assert_eq!(listed(InDoubtFilter { search: Some("CME".to_owned()), ..everything() }).await, [3]);
         let page = in_doubt::list(store, &everything(), PageRequest { limit: 1, offset: 1 }).await.unwrap();
         assert_eq!((page.items.len(), page.total), (1, 3));
         assert_eq!(page.items[0].charged.facts, facts(2));

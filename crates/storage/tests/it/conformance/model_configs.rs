@@ -35,8 +35,16 @@ on_both_engines! {
         all.provider = None;
         all.updated_at = at(8);
         in_tx!(store, tx => assert!(model_configs::update(&mut tx, &all).await.unwrap()));
-        let page = model_configs::list(store, PageRequest { limit: 2, offset: 0 }).await.unwrap();
-        assert_eq!((page.items, page.total), (vec![all.clone(), of_key], 3));
+        let page = model_configs::list(store, None, PageRequest { limit: 2, offset: 0 }).await.unwrap();
+        assert_eq!((page.items, page.total), (vec![all.clone(), of_key.clone()], 3));
+        let found = async |wanted: &str| {
+            let page = model_configs::list(store, Some(wanted), PageRequest::default()).await.unwrap();
+            assert_eq!(page.total, page.items.len() as u64);
+            page.items.into_iter().map(|each| each.id).collect::<Vec<_>>()
+        };
+        assert_eq!(found("PT-4O").await, [config(3, "", ModelScope::Global).id]);
+        assert_eq!(found("virtual_key").await, [of_key.id]);
+        assert_eq!(found("virtual%key").await, []);
         let (deleted, changes) = in_tx!(store, tx => model_configs::delete(&mut tx, all.id).await.unwrap());
         assert!(deleted);
         assert_eq!(changes, [SnapshotChange::ModelLimits]);

@@ -40,7 +40,9 @@ on_both_engines! {
         let stale = profiles::update(&mut store.begin().await.unwrap(), seen, "eve").await.unwrap_err();
         assert!(matches!(stale, StorageError::StaleVersion { expected: 1, actual: 2 }), "{stale:?}");
 
-        let page = versions::list(store, stored.id, PageRequest::default()).await.unwrap();
+        let page = versions::list(store, stored.id, Some("BOB"), PageRequest::default()).await.unwrap();
+        assert_eq!((page.items.len(), page.items[0].version, page.total), (1, 2, 1));
+        let page = versions::list(store, stored.id, None, PageRequest::default()).await.unwrap();
         let numbers: Vec<_> = page.items.iter().map(|each| (each.version, each.changed_by.as_str())).collect();
         assert_eq!((numbers, page.total), (vec![(2, "bob"), (1, "ada")], 2));
         let first = versions::find(store, stored.id, 1).await.unwrap().unwrap();

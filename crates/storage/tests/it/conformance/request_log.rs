@@ -90,6 +90,11 @@ fn lets_through(filter: &LogFilter, entry: &LogEntry) -> bool {
         && filter
             .outcome
             .is_none_or(|outcome| ending.outcome == outcome)
+        && filter.search.as_ref().is_none_or(|wanted| {
+            let wanted = wanted.to_lowercase();
+            facts.provider.as_str().contains(&wanted)
+                || facts.model.to_lowercase().contains(&wanted)
+        })
 }
 
 /// Every filter alone and some together, for all time and for a part of it.
@@ -132,6 +137,10 @@ fn filters() -> Vec<LogFilter> {
         },
         LogFilter {
             model: Some("none".to_owned()),
+            ..everything()
+        },
+        LogFilter {
+            search: Some("DEL-1".to_owned()),
             ..everything()
         },
         rare,
@@ -222,6 +231,8 @@ on_both_engines! {
         assert_eq!(listed(LogFilter { provider: Some("acme".parse().unwrap()), ..everything() }).await, [3]);
         assert_eq!(listed(LogFilter { model: Some("gpt-4o-mini".to_owned()), ..everything() }).await, [2]);
         assert_eq!(listed(LogFilter { outcome: Some(Outcome::Refused), ..everything() }).await, [5]);
+        assert_eq!(listed(LogFilter { search: Some("O-MIN".to_owned()), ..everything() }).await, [2]);
+        assert_eq!(listed(LogFilter { search: Some("acm".to_owned()), ..everything() }).await, [3]);
         let page = request_log::list(store, &everything(), PageRequest { limit: 2, offset: 1 }).await.unwrap();
         assert_eq!(page.len(), 2);
         assert_eq!(page[0].entry.facts.request, request(4));

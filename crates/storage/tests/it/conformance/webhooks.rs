@@ -76,11 +76,15 @@ on_both_engines! {
         first.is_active = false;
         first.updated_at = at(9);
         in_tx!(store, tx => assert!(webhooks::update(&mut tx, &first).await.unwrap()));
-        let page = webhooks::list(store, PageRequest { limit: 1, offset: 0 }).await.unwrap();
+        let page = webhooks::list(store, None, PageRequest { limit: 1, offset: 0 }).await.unwrap();
         let found = &page.items[0];
         assert_eq!((page.total, found.id, &found.url, found.updated_at), (2, first.id, &first.url, at(9)));
         assert_eq!((found.events.len(), found.allow_private_network, found.is_active), (1, true, false));
         assert_eq!(found.secret.expose_secret(), "another");
+        for (wanted, total) in [("10.0.0", 1), ("HOOKS.example", 1), ("http", 2), ("h%p", 0)] {
+            let page = webhooks::list(store, Some(wanted), PageRequest::default()).await.unwrap();
+            assert_eq!((page.total, page.items.len()), (total, usize::try_from(total).unwrap()), "{wanted}");
+        }
         in_tx!(store, tx => {
             assert!(webhooks::delete(&mut tx, first.id).await.unwrap());
             assert!(!webhooks::delete(&mut tx, first.id).await.unwrap());
@@ -101,14 +105,14 @@ on_both_engines! {
         audit::append(&mut tx, rotated(10)).await.unwrap();
         tx.rollback().await.unwrap();
         let page = PageRequest::default();
-        assert_eq!(deliveries::list(store, asked.id, None, page).await.unwrap().total, 0, "it did not happen");
+        assert_eq!(deliveries::list(store, asked.id, None, None, page).await.unwrap().total, 0, "it did not happen");
         let news = store.news().notified();
         in_tx!(store, tx => audit::append(&mut tx, rotated(10)).await.unwrap());
         news.await;
         for unasked in [other.id, silent.id] {
-            assert_eq!(deliveries::list(store, unasked, None, page).await.unwrap().total, 0);
+            assert_eq!(deliveries::list(store, unasked, None, None, page).await.unwrap().total, 0);
         }
-        let found = deliveries::list(store, asked.id, None, page).await.unwrap().items.pop().unwrap();
+        let found = deliveries::list(store, asked.id, None, None, page).await.unwrap().items.pop().unwrap();
         assert_eq!((found.event, found.state, found.attempts), (EventKind::KeyRotated, DeliveryState::Pending, 0));
         assert_eq!(found.next_attempt_at, Some(at(10)));
         assert!(found.payload.contains(r#""amount":0.000000001"#), "{}", found.payload);
@@ -142,12 +146,14 @@ on_both_engines! {
         assert_eq!(next(one.id, 39).await, None);
         assert_eq!(next(one.id, 40).await, event(10));
         let states = async |state| {
-            let page = deliveries::list(store, one.id, state, PageRequest::default()).await.unwrap();
+            let page = deliveries::list(store, one.id, state, None, PageRequest::default()).await.unwrap();
             page.items.into_iter().map(|each| (each.event_id, each.attempts, each.last_status)).collect::<Vec<_>>()
         };
         assert_eq!(states(Some(DeliveryState::Delivered)).await, [(event(11).unwrap(), 1, Some(204))]);
         assert_eq!(states(Some(DeliveryState::Dead)).await, [(event(12).unwrap(), 1, None)]);
         assert_eq!(states(None).await.len(), 3);
+        let failed = deliveries::list(store, one.id, None, Some("NO answer"), PageRequest::default()).await.unwrap();
+        assert_eq!((failed.items.len(), failed.total), (2, 2));
         let (forgotten, _) = in_tx!(store, tx => deliveries::forget(&mut tx, at(12)).await.unwrap());
         assert_eq!(forgotten, 4, "two events of each of the two webhooks");
         assert!(!attempt(store, one.id, 10, 50, Next::Dead).await);
@@ -189,7 +195,7 @@ on_both_engines! {
         assert_eq!(entries.len(), 2);
         assert_eq!((entries[1].profile, entries[1].user), (Some(ProfileId(4)), Some(user_id(1))));
         assert_eq!((entries[1].target_kind.as_str(), entries[1].target_id.as_str()), ("budget", "budget"));
-        let told = deliveries::list(store, asked.id, None, PageRequest::default()).await.unwrap().items;
+        let told = deliveries::list(store, asked.id, None, None, PageRequest::default()).await.unwrap().items;
         assert_eq!(told.iter().map(|each| each.event_id).collect::<Vec<_>>(), [entries[0].id, entries[1].id]);
         for part in [
             r#""threshold_percent":50"#,
