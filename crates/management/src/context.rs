@@ -171,7 +171,17 @@ impl Context {
     /// brings it into force. The caller going away stops none of it.
     ///
     /// The answer comes back unchanged: a write cannot be committed by somebody who does not know yet what to say of it.
-    pub(crate) async fn commit<A: Reply>(&self, mut tx: Tx, answer: A) -> Answer<A> {
+    pub(crate) async fn commit<A: Reply>(&self, tx: Tx, answer: A) -> Answer<A> {
+        self.commit_then(tx, answer, |_| Ok(())).await
+    }
+
+    /// As [`Context::commit`], and does what belongs to the change outside of the database, once that has it.
+    pub(crate) async fn commit_then<A: Reply>(
+        &self,
+        mut tx: Tx,
+        answer: A,
+        after: impl FnOnce(&ManagementParts) -> Answer<()> + Send + 'static,
+    ) -> Answer<A> {
         if let Some(claim) = &self.claim {
             let text = answer.to_text();
             let text = text.map_err(|error| Problem::internal(&error))?;
@@ -180,26 +190,29 @@ impl Context {
                 .await?;
         }
         // Until the change is in force, whoever repeats the request waits.
-        commit(&self.state, tx, self.claim.clone()).await?;
+        commit(&self.state, tx, self.claim.clone(), after).await?;
         Ok(answer)
     }
 }
 
-/// Stores what the transaction did and brings it into force, also when the caller goes away; then lets go of `held`.
+/// Stores what the transaction did, does what comes after, and brings it into force, also when the caller goes away; then
+/// lets go of `held`.
 pub(crate) async fn commit(
     state: &ManagementState,
     tx: Tx,
     held: impl Send + 'static,
+    after: impl FnOnce(&ManagementParts) -> Answer<()> + Send + 'static,
 ) -> Answer<()> {
     let own = state.clone();
     let task = state.parts().tasks.spawn(async move {
         let _held = held;
         let changes: Vec<SnapshotChange> = tx.commit().await?.into_vec();
-        if changes.is_empty() {
-            return Ok(());
+        let done = after(own.parts());
+        if !changes.is_empty() {
+            let published = own.parts().publisher.publish(changes).await;
+            published.map_err(|error| Problem::internal(&error))?;
         }
-        let published = own.parts().publisher.publish(changes).await;
-        published.map_err(|error| Problem::internal(&error))
+        done
     });
     task.await.map_err(|error| Problem::internal(&error))?
 }

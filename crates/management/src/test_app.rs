@@ -85,6 +85,9 @@ impl LiveCounters for TestCounters {
     }
 
     fn reset(&self, meters: &[MeterId], _now: Timestamp) -> Result<(), AdjustError> {
+        if let Some(error) = self.refusal.lock().clone() {
+            return Err(error);
+        }
         self.reset.lock().extend_from_slice(meters);
         Ok(())
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use tollgate_domain::access::profile::AccessProfile;
 use tollgate_domain::ids::{ProfileId, TeamId, UserId};
-use tollgate_domain::limits::MeterKind;
+use tollgate_domain::limits::{MeterId, MeterKind};
+use tollgate_domain::live::AdjustError;
 use tollgate_domain::snapshot::GroupId;
 use tollgate_storage::copies::StoredCopy;
 use tollgate_storage::groups::members;
@@ -22,7 +23,7 @@ use crate::audit::Act;
 use crate::body::{AtLeastOne, FromJson, Node, Problems, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path, count};
-use crate::problem::Answer;
+use crate::problem::{Answer, Problem};
 
 /// Copies, and members of a team, that are read at once.
 const BATCH: u32 = 500;
@@ -81,6 +82,8 @@ pub(crate) struct Propagated {
     fields: Vec<&'static str>,
     /// Whether it was done: false for a dry run.
     applied: bool,
+    /// Whether usage starts at zero.
+    reset_usage: bool,
     vk_sync_errors: Vec<String>,
     /// The teams, business units and customers whose shared copy changed, or would change.
     group_ids: Vec<String>,
@@ -122,7 +125,7 @@ pub(crate) async fn propagate_access_profile(
     let wanted = wanted_users(&mut tx, &body).await?;
     let is_dry = body.dry_run.unwrap_or(false);
     let mut run = push_all(&ctx, &mut tx, &profile, &body, wanted.as_ref()).await?;
-    let groups = push_groups(&ctx, &mut tx, &profile, &body).await?;
+    let mut groups = push_groups(&ctx, &mut tx, &profile, &body).await?;
     let mut answer = run.answer(&body, wanted.as_ref(), is_dry);
     answer.affected_groups = count(&groups.affected);
     answer.group_ids = groups.affected;
@@ -136,7 +139,28 @@ pub(crate) async fn propagate_access_profile(
         .about_profile(id)
         .with(&answer);
     ctx.record(&mut tx, act).await?;
-    ctx.commit(tx, Json(answer)).await
+    let mut counted = std::mem::take(&mut run.counted);
+    counted.append(&mut groups.counted);
+    let now = ctx.now();
+    // A write that fails leaves usage as it is, so the ledger is told once the change is stored.
+    ctx.commit_then(tx, Json(answer), move |parts| {
+        let mut resets = counted.iter();
+        resets
+            .try_for_each(|meters| parts.live.reset(meters, now))
+            .map_err(not_all_reset)
+    })
+    .await
+}
+
+/// Copies have changed, and some of their usage was not set to zero. Doing it again loses nothing.
+fn not_all_reset(error: AdjustError) -> Problem {
+    match error {
+        AdjustError::Unavailable => Problem::unavailable(
+            "the copies have changed, but not all of their usage was set to zero; send this again, with another \
+             `Idempotency-Key` if it had one",
+        ),
+        other => other.into(),
+    }
 }
 
 /// The users that the body names, by themselves and by their teams; `None` = every holder.
@@ -170,6 +194,8 @@ struct Run {
     seen: u64,
     affected: Vec<UserId>,
     changes: Vec<UserChange>,
+    /// What is to be set to zero, by copy.
+    counted: Vec<Vec<MeterId>>,
 }
 
 async fn push_all(
@@ -231,10 +257,8 @@ async fn push_one(
     copies::update(tx, &new).await?;
     if resets {
         let counted = meters(&new.copy)?.into_iter().map(|meter| meter.id);
-        let counted: Vec<_> = counted
-            .filter(|id| id.kind != MeterKind::Parallel)
-            .collect();
-        ctx.parts().live.reset(&counted, ctx.now())?;
+        let counted = counted.filter(|id| id.kind != MeterKind::Parallel);
+        run.counted.push(counted.collect());
     }
     Ok(())
 }
@@ -257,6 +281,7 @@ impl Run {
             user_ids: self.affected.iter().map(ToString::to_string).collect(),
             fields: body.fields.iter().map(|field| field.as_str()).collect(),
             applied: !is_dry,
+            reset_usage: body.reset_usage.unwrap_or(false),
             vk_sync_errors: Vec::new(),
             group_ids: Vec::new(),
             affected_groups: 0,

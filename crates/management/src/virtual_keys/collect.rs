@@ -79,7 +79,7 @@ pub(crate) async fn collect_virtual_key_secret(
         ),
     };
     audit::append(&mut tx, entry).await?;
-    commit(&state, tx, ()).await?;
+    commit(&state, tx, (), |_| Ok(())).await?;
     Ok(Json(CollectedSecret {
         virtual_key: CollectedKey {
             id: key.id.to_string(),

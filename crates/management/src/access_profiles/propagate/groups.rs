@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use tollgate_domain::access::profile::AccessProfile;
-use tollgate_domain::limits::{Holder, HolderKind, MeterKind};
+use tollgate_domain::limits::{Holder, HolderKind, MeterId, MeterKind};
 use tollgate_domain::snapshot::GroupId;
 use tollgate_storage::Tx;
 use tollgate_storage::groups::profiles::{self, GroupCopy};
@@ -31,6 +31,8 @@ pub(super) struct GroupRun {
     /// The groups whose copy changed, or would change.
     pub(super) affected: Vec<String>,
     pub(super) changes: Vec<GroupChange>,
+    /// What is to be set to zero, by copy.
+    pub(super) counted: Vec<Vec<MeterId>>,
 }
 
 /// Brings the copies of groups up to date: of the teams that the body names, of no group when it names only users, and
@@ -96,12 +98,9 @@ async fn push_one(
             name: new.name.as_str().into(),
         };
         let meters = new.content.meters(holder, new.assigned_at, &|_| None);
-        let counted: Vec<_> = meters
-            .into_iter()
-            .map(|meter| meter.id)
-            .filter(|id| id.kind != MeterKind::Parallel)
-            .collect();
-        ctx.parts().live.reset(&counted, ctx.now())?;
+        let ids = meters.into_iter().map(|meter| meter.id);
+        let counted = ids.filter(|id| id.kind != MeterKind::Parallel);
+        run.counted.push(counted.collect());
     }
     Ok(())
 }
