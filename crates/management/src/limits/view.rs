@@ -84,6 +84,8 @@ pub(crate) struct RateLimitView {
     request_reset_duration: Option<&'static str>,
     /// Requests that may run at the same time.
     max_parallel_requests: Option<u64>,
+    /// Requests that run now.
+    current_parallel_requests: i64,
     /// Tokens used in the running window.
     token_current_usage: i64,
     /// Requests in the running window.
@@ -94,6 +96,12 @@ pub(crate) struct RateLimitView {
     /// The start of the running window of requests.
     #[schema(value_type = Option<String>, format = DateTime)]
     request_last_reset: Option<Timestamp>,
+    /// When the running window of tokens ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    token_resets_at: Option<Timestamp>,
+    /// When the running window of requests ends.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    request_resets_at: Option<Timestamp>,
 }
 
 impl BudgetView {
@@ -140,6 +148,7 @@ impl RateLimitView {
             })
         };
         let (tokens, requests) = (reading(MeterKind::Tokens), reading(MeterKind::Requests));
+        let parallel = reading(MeterKind::Parallel);
         Self {
             id: line.id.to_string(),
             token_max_limit: line.tokens.map(|(limit, _)| limit),
@@ -147,10 +156,13 @@ impl RateLimitView {
             request_max_limit: line.requests.map(|(limit, _)| limit),
             request_reset_duration: line.requests.map(|(_, duration)| duration.as_str()),
             max_parallel_requests: line.parallel_requests,
+            current_parallel_requests: parallel.map_or(0, |reading| reading.reserved),
             token_current_usage: tokens.map_or(0, |reading| reading.used),
             request_current_usage: requests.map_or(0, |reading| reading.used),
             token_last_reset: tokens.and_then(|reading| reading.window_start),
             request_last_reset: requests.and_then(|reading| reading.window_start),
+            token_resets_at: tokens.and_then(|reading| reading.resets_at),
+            request_resets_at: requests.and_then(|reading| reading.resets_at),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Profiles, copies and the keys that come with them.
 
 use http::{Method, Request, header};
+use serde_json::json;
 
 use crate::test_app::{ADMIN, TestApp, on_both_engines};
 
@@ -300,6 +301,24 @@ async fn key_shows_its_own_quota_and_a_management_key_does_not(app: TestApp) {
         app.send(request.body("".into()).unwrap()).await.error().0,
         401
     );
+}
+
+on_both_engines!(a_rate_limit_shows_what_runs_and_when_its_windows_end);
+async fn a_rate_limit_shows_what_runs_and_when_its_windows_end(app: TestApp) {
+    let limit = json!({"token_max_limit": 9, "token_reset_duration": "1d", "request_max_limit": 9,
+        "request_reset_duration": "1h", "max_parallel_requests": 4});
+    let body = json!({"name": "K", "rate_limit": limit}).to_string();
+    let keys = "/api/governance/virtual-keys";
+    let made = app.post(keys, &body).await.expect(201);
+    app.live.count.lock().reserved = 2;
+    let path = format!("{keys}/{}", made.text_at("/virtual_key/id"));
+    let shown = app.get(&path).await.expect(200).body["virtual_key"]["rate_limit"].clone();
+    assert_eq!(shown["current_parallel_requests"], 2);
+    for name in ["token_resets_at", "request_resets_at"] {
+        assert!(shown[name].is_string(), "{name}: {shown}");
+    }
+    let sent_back = json!({"rate_limit": shown}).to_string();
+    app.put(&path, &sent_back).await.expect(200);
 }
 
 on_both_engines!(rotation_is_scheduled_when_its_interval_is_set_and_by_nothing_else);

@@ -217,6 +217,9 @@ fn strip_usage(value: &mut Value) {
                 "reserved",
                 "remaining",
                 "resets_at",
+                "token_resets_at",
+                "request_resets_at",
+                "current_parallel_requests",
                 "token_current_usage",
                 "request_current_usage",
                 // Of settings, a copy does not show these.
