@@ -25,6 +25,18 @@ fn places(answer: TestAnswer) -> Vec<String> {
     places
 }
 
+on_both_engines!(an_unusable_address_is_reported_with_everything_else);
+async fn an_unusable_address_is_reported_with_everything_else(app: TestApp) {
+    let body = json!({"name": "", "connection_type": "http", "connection_string": "http://169.254.169.254/?key=s3cret",
+        "tools_to_execute": [7]});
+    let refused = app.post("/api/mcp/client", &body.to_string()).await;
+    assert!(!refused.text.contains("s3cret"), "{}", refused.text);
+    assert_eq!(
+        places(refused),
+        ["/connection_string", "/name", "/tools_to_execute/0"]
+    );
+}
+
 on_both_engines!(every_kind_of_problem_is_reported_together);
 async fn every_kind_of_problem_is_reported_together(app: TestApp) {
     let id = app.add_profile(r#"{"name": "P"}"#).await;

@@ -19,7 +19,7 @@ body! {
         /// `http`, `sse` or `stdio`.
         connection_type: required Connection,
         /// The server's address, for `http` and `sse`. A secret.
-        connection_string: optional Secret,
+        connection_string: optional ServerAddress,
         /// The program to start, for `stdio`.
         stdio_config: optional StdioInput,
         /// Sent with every request. The values are secrets.
@@ -39,7 +39,7 @@ body! {
         /// `http`, `sse` or `stdio`.
         connection_type: given Connection,
         /// The server's address. The mask of an answer keeps it.
-        connection_string: optional Secret,
+        connection_string: optional ServerAddress,
         /// The program to start, for `stdio`.
         stdio_config: optional StdioInput,
         /// Replaces all of them. The mask of an answer keeps a value.
@@ -60,6 +60,28 @@ body! {
         args: optional Vec<String>,
         /// Its environment. The values are secrets.
         envs: optional BTreeMap<String, Secret>,
+    }
+}
+
+/// A server's address, which may carry a token in its path, or the mask of one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ServerAddress(Secret);
+
+impl FromJson for ServerAddress {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let Secret(address) = Secret::from_json(node, problems)?;
+        let text = address.expose_secret();
+        if text != MASK
+            && let Err(message) = check_server_url(text)
+        {
+            problems.push(node.pointer.as_str(), UNUSABLE_ADDRESS, message);
+            return None;
+        }
+        Some(Self(Secret(address)))
+    }
+
+    fn schema() -> RefOr<Schema> {
+        Secret::schema()
     }
 }
 
@@ -117,7 +139,7 @@ pub(super) fn apply_update(
     if let Some(Connection(kind)) = body.connection_type {
         new.connection_type = kind;
     }
-    if let Some(Secret(address)) = body.connection_string
+    if let Some(ServerAddress(Secret(address))) = body.connection_string
         && address.expose_secret() != MASK
     {
         new.secrets.connection_string = Some(address);
@@ -166,16 +188,11 @@ fn check(client: &mut StoredMcpClient, problems: &mut Problems) {
     client.settings.command = None;
     client.settings.args.clear();
     client.secrets.envs.clear();
-    match &client.secrets.connection_string {
-        None => problems.inconsistent(
+    if client.secrets.connection_string.is_none() {
+        problems.inconsistent(
             "/connection_string",
             "`http` and `sse` need a `connection_string`",
-        ),
-        Some(address) => {
-            if let Err(message) = check_server_url(address.expose_secret()) {
-                problems.push("/connection_string", UNUSABLE_ADDRESS, message);
-            }
-        }
+        );
     }
 }
 
