@@ -3,6 +3,7 @@
 //! Each rule is a function from the tracked files, or from cargo's metadata, to complaints. All
 //! complaints are reported together.
 
+mod decisions;
 mod dependencies;
 mod files;
 mod migrations;
@@ -27,6 +28,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     complaints.extend(files::complaints(&files));
     complaints.extend(words::complaints(&files));
     complaints.extend(migrations::complaints(&files));
+    complaints.extend(decisions::complaints(&files));
     complaints.extend(dependencies::complaints()?);
     for note in files::notes(&files) {
         println!("note: {note}");
