@@ -36,6 +36,11 @@ body! {
         if has_no_budget && !limit.has("rate_limit") {
             limit.inconsistent("", "this sets no limit; send `budgets`, `rate_limit` or both");
         }
+        if let (Some(scope), Some(scope_id)) = (&scope, &scope_id)
+            && let Err(message) = read_scope(*scope, scope_id.as_deref())
+        {
+            limit.inconsistent("scope_id", message);
+        }
     }
 }
 
@@ -82,7 +87,10 @@ pub(crate) async fn create_model_config(
     ctx: Require<CreateProviders>,
     Json(body): Json<CreateModelConfig>,
 ) -> Answer<(StatusCode, Json<ModelConfigBody>)> {
-    let (scope, limits) = read(&ctx, &body)?;
+    // The body's own check has reported what does not fit.
+    let scope = read_scope(body.scope, body.scope_id.as_deref())
+        .map_err(|message| Problem::invalid("/scope_id", message))?;
+    let limits = read_limits(&ctx, &body);
     let now = ctx.now();
     let config = StoredModelConfig {
         id: ModelConfigId::from_uuid(ctx.parts().ids.next_uuid()),
@@ -111,41 +119,36 @@ pub(crate) async fn create_model_config(
     .await
 }
 
-fn read(ctx: &Context, body: &CreateModelConfig) -> Answer<(ModelScope, LimitSet)> {
-    let mut problems = Problems::default();
+fn read_limits(ctx: &Context, body: &CreateModelConfig) -> LimitSet {
     let budgets = body.budgets.as_deref().unwrap_or_default();
-    let scope = read_scope(body, &mut problems);
-    problems.into_result()?;
     let ids = ctx.parts().ids.as_ref();
-    let limits = LimitSet {
+    LimitSet {
         budgets: merge_budgets(&[], budgets, ids),
         rate_limit: body
             .rate_limit
             .as_ref()
             .map(|limit| merge_rate_limit(None, limit, ids)),
-    };
-    Ok((scope, limits))
+    }
 }
 
-fn read_scope(body: &CreateModelConfig, problems: &mut Problems) -> ModelScope {
-    let id = body.scope_id.as_deref();
-    let mut refuse = |pointer: &str, message: &str| {
-        problems.inconsistent(pointer, message);
-        ModelScope::Global
-    };
-    match (body.scope.unwrap_or(ScopeKind::Global), id) {
-        (ScopeKind::Global, None) => ModelScope::Global,
-        (ScopeKind::Global, Some(_)) => refuse("/scope_id", "the scope `global` has no `scope_id`"),
-        (ScopeKind::VirtualKey, Some(id)) => match id.parse::<VirtualKeyId>() {
-            Ok(id) => ModelScope::VirtualKey(id),
-            Err(error) => refuse("/scope_id", &error.to_string()),
-        },
-        (ScopeKind::User, Some(id)) => match id.parse::<UserId>() {
-            Ok(id) => ModelScope::User(id),
-            Err(error) => refuse("/scope_id", &error.to_string()),
-        },
+/// For whom the limit holds.
+///
+/// # Errors
+/// What is wrong with the id.
+fn read_scope(kind: Option<ScopeKind>, id: Option<&str>) -> Result<ModelScope, String> {
+    match (kind.unwrap_or(ScopeKind::Global), id) {
+        (ScopeKind::Global, None) => Ok(ModelScope::Global),
+        (ScopeKind::Global, Some(_)) => Err("the scope `global` has no `scope_id`".to_owned()),
+        (ScopeKind::VirtualKey, Some(id)) => id
+            .parse::<VirtualKeyId>()
+            .map(ModelScope::VirtualKey)
+            .map_err(|error| error.to_string()),
+        (ScopeKind::User, Some(id)) => id
+            .parse::<UserId>()
+            .map(ModelScope::User)
+            .map_err(|error| error.to_string()),
         (ScopeKind::VirtualKey | ScopeKind::User, None) => {
-            refuse("/scope_id", "this scope needs a `scope_id`")
+            Err("this scope needs a `scope_id`".to_owned())
         }
     }
 }

@@ -37,6 +37,25 @@ async fn an_unusable_address_is_reported_with_everything_else(app: TestApp) {
     );
 }
 
+on_both_engines!(a_scope_without_its_id_is_reported_with_everything_else);
+async fn a_scope_without_its_id_is_reported_with_everything_else(app: TestApp) {
+    for (scope, id) in [
+        ("user", json!(null)),
+        ("global", json!("x")),
+        ("virtual_key", json!("vk_1")),
+    ] {
+        let body = json!({"model_name": "", "scope": scope, "scope_id": id, "budgets": [{"max_limit": 1}]});
+        let refused = app
+            .post("/api/governance/model-configs", &body.to_string())
+            .await;
+        assert_eq!(
+            places(refused),
+            ["/budgets/0/reset_duration", "/model_name", "/scope_id"],
+            "{scope}"
+        );
+    }
+}
+
 on_both_engines!(every_kind_of_problem_is_reported_together);
 async fn every_kind_of_problem_is_reported_together(app: TestApp) {
     let id = app.add_profile(r#"{"name": "P"}"#).await;
