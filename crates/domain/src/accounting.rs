@@ -6,8 +6,9 @@
 use uuid::Uuid;
 
 use crate::access::Endpoint;
+use crate::error::ErrorKind;
 use crate::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
-use crate::limits::{MeterKind, ResetDuration, Window, WindowKey};
+use crate::limits::{MeterId, MeterKind, ResetDuration, Window, WindowKey};
 use crate::live::CorrectionNote;
 use crate::money::Usd;
 use crate::provider::ProviderName;
@@ -94,6 +95,27 @@ pub struct HoldFacts {
     pub reserved_cost: Usd,
     /// The tokens behind it.
     pub reserved_tokens: u64,
+    /// What was not refused because a profile is in shadow mode; `None` of a refused request.
+    pub shadow: Option<Shadow>,
+}
+
+/// What a profile in shadow mode would have refused a request with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shadow {
+    /// The kind of refusal.
+    pub kind: ErrorKind,
+    /// The limit that was full, when one was.
+    pub limit: Option<MeterId>,
+}
+
+impl Shadow {
+    /// A full limit.
+    pub const fn of_limit(limit: MeterId, is_transient: bool) -> Self {
+        Self {
+            kind: ErrorKind::limit_refusal(limit.kind, is_transient),
+            limit: Some(limit),
+        }
+    }
 }
 
 /// A hold that is not closed yet.

@@ -41,6 +41,11 @@ macro_rules! error_kinds {
                 match self { $(Self::$name => $code,)+ }
             }
 
+            /// A kind with this [`Self::code`].
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.code() == code)
+            }
+
             /// Who caused it.
             pub const fn origin(self) -> Origin {
                 match self { $(Self::$name => Origin::$origin,)+ }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_domain::access::{Candidate, ModelRequest};
-use tollgate_domain::accounting::{Ending, Outcome};
+use tollgate_domain::accounting::{Ending, Outcome, Shadow};
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::live::Count;
 use tollgate_domain::{ErrorKind, GatewayError, Timestamp, TokenUsage, Usd};
@@ -57,7 +57,7 @@ pub struct Admission {
     slot: Arc<Slot>,
     /// The counts right after admission, one for each need.
     counts: Counts,
-    shadowed: Option<ErrorKind>,
+    shadow: Option<Shadow>,
     candidate: Candidate,
     caller: Caller,
     id: RequestId,
@@ -75,10 +75,11 @@ impl Admission {
         candidate: Candidate,
         hold: Hold,
     ) -> Self {
-        let shadowed = gate.note_shadow(asked.id, &candidate, &hold, None);
+        let shadow = hold.facts().shadow;
+        gate.note_shadow(&candidate, &hold, None);
         Self {
             counts: hold.counts().into(),
-            shadowed,
+            shadow,
             slot: gate
                 .running
                 .insert(hold, asked.at, patience(&candidate.provider)),
@@ -115,8 +116,8 @@ impl Admission {
     }
 
     /// What a profile in shadow mode would have refused it with, were it not in shadow mode.
-    pub const fn shadowed(&self) -> Option<ErrorKind> {
-        self.shadowed
+    pub const fn shadow(&self) -> Option<Shadow> {
+        self.shadow
     }
 
     /// What was left right after admission, for the headers of a stream.
@@ -166,9 +167,8 @@ impl Admission {
             .first_with_room(&asked, &mut accepts, &mut exchange)
             .map_err(|(error, _)| error)?;
         self.counts = hold.counts().into();
-        self.shadowed = self
-            .gate
-            .note_shadow(self.id, &candidate, hold, self.shadowed);
+        self.gate.note_shadow(&candidate, hold, self.shadow);
+        self.shadow = hold.facts().shadow;
         drop(held);
         self.slot.set_patience(patience(&candidate.provider));
         self.candidate = candidate;
@@ -277,31 +277,19 @@ impl Admission {
 
 impl Gate {
     /// Counts and tells what a profile in shadow mode would have refused, unless it was told of this request `before`.
-    fn note_shadow(
-        &self,
-        id: RequestId,
-        candidate: &Candidate,
-        hold: &Hold,
-        before: Option<ErrorKind>,
-    ) -> Option<ErrorKind> {
-        let by_limit = hold.shadowed();
-        let kind = match (&candidate.shadowed, by_limit) {
-            (Some(refusal), _) => refusal.kind,
-            (None, Some(limit)) => ErrorKind::limit_refusal(limit.kind, limit.is_transient),
-            (None, None) => return None,
+    fn note_shadow(&self, candidate: &Candidate, hold: &Hold, before: Option<Shadow>) {
+        let Some(shadow) = hold.facts().shadow.filter(|it| Some(*it) != before) else {
+            return;
         };
-        if before != Some(kind) {
-            self.metrics.shadowed(kind);
-            let by_policy = candidate.shadowed.as_ref().map(|refusal| &refusal.message);
-            tracing::info!(
-                request.id = %id,
-                code = kind.code(),
-                reason = by_policy.map(tracing::field::display),
-                limit = by_limit.map(tracing::field::display),
-                "a profile in shadow mode would have refused this request"
-            );
-        }
-        Some(kind)
+        self.metrics.shadowed(shadow.kind);
+        let by_policy = candidate.shadowed.as_ref().map(|refusal| &refusal.message);
+        tracing::info!(
+            request.id = %hold.request(),
+            code = shadow.kind.code(),
+            reason = by_policy.map(tracing::field::display),
+            limit = hold.shadowed().map(tracing::field::display),
+            "a profile in shadow mode would have refused this request"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the journal and the request log say of an attempt.
 
 use tollgate_domain::access::{Candidate, ModelRequest, Payer};
-use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome};
+use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome, Shadow};
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::provider::ProviderName;
 use tollgate_domain::{GatewayError, Timestamp, TokenUsage, Usd};
@@ -43,6 +43,10 @@ impl Asked<'_> {
             is_bound: candidate.estimate.is_bound,
             reserved_cost: candidate.estimate.cost,
             reserved_tokens: candidate.estimate.total_tokens(),
+            shadow: candidate.shadowed.as_ref().map(|refusal| Shadow {
+                kind: refusal.kind,
+                limit: None,
+            }),
         }
     }
 
@@ -55,7 +59,10 @@ impl Asked<'_> {
     ) -> LogEntry {
         let facts = match candidate {
             // With what it would have held, so that a replay knows what it was about.
-            Some(candidate) => self.facts(candidate),
+            Some(candidate) => HoldFacts {
+                shadow: None,
+                ..self.facts(candidate)
+            },
             None => self.facts_of_name(),
         };
         let ending = Ending {
@@ -94,6 +101,7 @@ impl Asked<'_> {
             is_bound: false,
             reserved_cost: Usd::ZERO,
             reserved_tokens: 0,
+            shadow: None,
         }
     }
 }

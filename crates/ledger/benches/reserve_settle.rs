@@ -94,6 +94,7 @@ fn facts(number: u64) -> HoldFacts {
         is_bound: false,
         reserved_cost: Usd::from_nanos(1),
         reserved_tokens: 1,
+        shadow: None,
     }
 }
 

@@ -4,6 +4,7 @@ use tollgate_domain::Usd;
 use tollgate_domain::accounting::HoldFacts;
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::ids::RequestId;
+use tollgate_domain::limits::MeterId;
 use tollgate_domain::live::Count;
 
 use crate::journal::Written;
@@ -18,7 +19,7 @@ pub struct Hold {
     pub(crate) held: HeldList,
     pub(crate) counts: Counts,
     pub(crate) is_dispatched: bool,
-    pub(crate) shadowed: Option<Box<LimitRefusal>>,
+    pub(crate) shadowed: Option<Box<ShadowedLimit>>,
     /// Bytes of the journal that are set aside for its end.
     pub(crate) room: u32,
 }
@@ -39,9 +40,9 @@ impl Hold {
         &self.counts
     }
 
-    /// What a payer in shadow mode would have refused.
+    /// The full limit with which a profile in shadow mode would have refused.
     pub fn shadowed(&self) -> Option<&LimitRefusal> {
-        self.shadowed.as_deref()
+        self.shadowed.as_ref().map(|full| &full.refusal)
     }
 
     /// Whether the request was sent to a provider.
@@ -53,6 +54,13 @@ impl Hold {
     pub const fn mark_dispatched(&mut self) {
         self.is_dispatched = true;
     }
+}
+
+/// A limit that is full and does not refuse.
+#[derive(Debug)]
+pub(crate) struct ShadowedLimit {
+    pub(crate) limit: MeterId,
+    pub(crate) refusal: LimitRefusal,
 }
 
 /// What a settlement did.

@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::{
-    CounterAmount, Ending, HoldFacts, LedgerState, LogEntry, OpenHold, Outcome,
+    CounterAmount, Ending, HoldFacts, LedgerState, LogEntry, OpenHold, Outcome, Shadow,
 };
 use tollgate_domain::error::{LimitRefusal, MeterReading};
 use tollgate_domain::ids::RequestId;
@@ -23,7 +23,7 @@ use crate::config::LedgerConfig;
 use crate::error::{OpenError, ReserveError, Unavailable};
 use crate::fs::HostFileSystem;
 use crate::hash::OwnMap;
-use crate::hold::{Hold, Settlement};
+use crate::hold::{Hold, Settlement, ShadowedLimit};
 use crate::journal::{ExchangeRoom, Journal, Record, room_for};
 use crate::meters::{Attempt, Charge, Counts, Full, HeldList, Meters, Move, Reserved};
 
@@ -33,7 +33,7 @@ pub use stats::LedgerStats;
 use stats::Tally;
 
 /// Bytes of the facts in the record of an exchange, at most.
-const EXCHANGE_FACTS_BYTES: u32 = 512;
+const EXCHANGE_FACTS_BYTES: u32 = 640;
 
 /// The one-node ledger. Shared by all requests; every method takes `&self`.
 ///
@@ -97,6 +97,7 @@ impl Ledger {
         self.record_moves(&attempt.moves, at);
         let (reserved, counts, shadowed) = judge(attempt, needs)?;
         facts.at = at;
+        facts.shadow = facts.shadow.or(shadow_of(shadowed.as_deref()));
         let room = room_for(reserved.held.len());
         let record = Record::Open {
             facts,
@@ -152,6 +153,7 @@ impl Ledger {
                 return Err(error);
             }
         };
+        facts.shadow = facts.shadow.or(shadow_of(shadowed.as_deref()));
         let record = Record::Exchange {
             facts,
             holds: kept(&reserved.held),
@@ -302,11 +304,21 @@ fn internal(reason: &str) -> ReserveError {
     })
 }
 
-type Judged = (Reserved, Counts, Option<Box<LimitRefusal>>);
+/// What an attempt got, the counts it saw, and what was full in shadow mode.
+type Judged = (Reserved, Counts, Option<Box<ShadowedLimit>>);
+
+fn shadow_of(full: Option<&ShadowedLimit>) -> Option<Shadow> {
+    full.map(|full| Shadow::of_limit(full.limit, full.refusal.is_transient))
+}
 
 fn judge(attempt: Attempt, needs: &[Need]) -> Result<Judged, ReserveError> {
     let at = attempt.at;
-    let shadowed = attempt.shadowed.and_then(|full| refusal(&full, needs, at));
+    let shadowed = attempt.shadowed.and_then(|full| {
+        Some(Box::new(ShadowedLimit {
+            limit: needs.get(full.need)?.meter.id,
+            refusal: *refusal(&full, needs, at)?,
+        }))
+    });
     match attempt.result {
         Ok(reserved) => Ok((reserved, attempt.counts, shadowed)),
         Err(full) => Err(match refusal(&full, needs, at) {

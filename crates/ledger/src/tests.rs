@@ -5,6 +5,6 @@ mod corrections;
 mod crash;
 mod faults;
 mod fold;
-mod kit;
+pub(crate) mod kit;
 mod model;
 mod windows;

@@ -87,6 +87,8 @@ pub(crate) struct LogView {
     outcome: &'static str,
     status: u16,
     error_code: Option<String>,
+    /// What a profile in shadow mode would have refused it with, had it not been in shadow mode.
+    shadow: Option<ShadowView>,
     tokens: TokensView,
     /// US dollars.
     #[schema(value_type = f64)]
@@ -99,6 +101,15 @@ pub(crate) struct LogView {
     /// When a charge in doubt was corrected.
     #[schema(value_type = Option<String>, format = DateTime)]
     resolved_at: Option<Timestamp>,
+}
+
+/// A refusal that was noted and not made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ShadowView {
+    /// The code that the caller would have got.
+    code: &'static str,
+    /// The limit that was full, when it was one.
+    limit_id: Option<String>,
 }
 
 /// Tokens by kind.
@@ -132,6 +143,10 @@ impl From<LoggedRequest> for LogView {
             outcome: ending.outcome.as_str(),
             status: ending.status,
             error_code: ending.error_code,
+            shadow: facts.shadow.map(|shadow| ShadowView {
+                code: shadow.kind.code(),
+                limit_id: shadow.limit.map(|limit| limit.to_string()),
+            }),
             tokens: TokensView {
                 input: usage.input,
                 cache_read: usage.cache_read,

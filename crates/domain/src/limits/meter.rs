@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::line::{LimitSet, ResetDuration};
 use super::window::WindowSpec;
-use crate::ids::BudgetId;
+use crate::ids::{BudgetId, RateLimitId};
 use crate::money::Usd;
 use crate::time::{Timestamp, Zone};
 
@@ -61,6 +61,18 @@ pub struct MeterId {
     pub line: Uuid,
     /// Which of the line's counters.
     pub kind: MeterKind,
+}
+
+impl fmt::Display for MeterId {
+    /// The line's id, as the API writes it (`bud_…`, `rl_…`).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            MeterKind::Money => BudgetId::from_uuid(self.line).fmt(f),
+            MeterKind::Tokens | MeterKind::Requests | MeterKind::Parallel => {
+                RateLimitId::from_uuid(self.line).fmt(f)
+            }
+        }
+    }
 }
 
 /// What kind of thing a limit belongs to.

@@ -30,6 +30,7 @@ fn request(number: u64, user: u128, model: &str, usd: &str, outcome: Outcome) ->
             is_bound: false,
             reserved_cost: cost,
             reserved_tokens: 10,
+            shadow: None,
         },
         ending: Ending {
             at,

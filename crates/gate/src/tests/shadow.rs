@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate_domain::access::{
     Copy, Decision, Endpoint, Explain as _, ModelList, Question, Settings, Subject,
 };
+use tollgate_domain::accounting::{Outcome, Shadow};
 use tollgate_domain::{ErrorKind, Usd};
 use tollgate_testkit::entities::{copy, grant};
 
@@ -14,6 +15,11 @@ const SHADOW: Settings = Settings {
     reservation: tollgate_domain::access::profile::Reservation::Estimate,
     on_unknown_price: tollgate_domain::access::profile::OnUnknownPrice::Deny,
     shadow: true,
+};
+
+const DENIED: Shadow = Shadow {
+    kind: ErrorKind::ModelBlocked,
+    limit: None,
 };
 
 fn explain(test: &TestGate, model: &str) -> Decision {
@@ -48,7 +54,8 @@ fn shadow_lets_pass_and_tells_but_levels_above_hold() {
     let mut snapshot = world(copy);
     let test = TestGate::new(snapshot.clone());
     let admission = test.admit(&request("mock/small", 4_096)).unwrap();
-    assert_eq!(admission.shadowed(), Some(ErrorKind::BudgetExceeded));
+    let of_line = Shadow::of_limit(line.id, false);
+    assert_eq!(admission.shadow(), Some(of_line));
     drop(admission);
     assert_eq!(
         test.metric("tollgate_shadow_refusals_total{code=\"budget_exceeded\"}"),
@@ -68,12 +75,12 @@ fn shadow_lets_pass_and_tells_but_levels_above_hold() {
 fn refusals_of_policy_are_counted_by_code_and_cost_what_is_known() {
     let test = TestGate::new(world(trial()));
     let mut admission = test.admit(&request("mock/large", 1)).unwrap();
-    assert_eq!(admission.shadowed(), Some(ErrorKind::ModelBlocked));
+    assert_eq!(admission.shadow(), Some(DENIED));
     admission.mark_dispatched();
     let settled = admission.settle(reported(1_000_000, 10));
     assert_eq!(settled.cost, Usd::ZERO, "its price is unknown");
     let allowed = test.admit(&request("mock/small", 1)).unwrap();
-    assert_eq!(allowed.shadowed(), None);
+    assert_eq!(allowed.shadow(), None);
     assert_eq!(
         test.metric("tollgate_shadow_refusals_total{code=\"model_blocked\"}"),
         1
@@ -86,7 +93,7 @@ fn another_attempt_of_the_same_request_is_not_told_again() {
     let asked = request("mock/large", 1);
     let mut admission = test.admit(&asked).unwrap();
     admission.exchange(&asked, |_| true).unwrap();
-    assert_eq!(admission.shadowed(), Some(ErrorKind::ModelBlocked));
+    assert_eq!(admission.shadow(), Some(DENIED));
     assert_eq!(
         test.metric("tollgate_shadow_refusals_total{code=\"model_blocked\"}"),
         1
@@ -130,4 +137,43 @@ fn what_is_listed_in_shadow_can_be_called() {
     assert_eq!(names, ["mock/small"]);
     assert!(test.admit(&request("mock/small", 1)).is_ok());
     assert!(explain(&test, "mock/small").allowed);
+}
+
+#[test]
+fn the_log_has_what_was_not_refused_and_only_of_what_passed() {
+    let line = budget("total", 1);
+    let mut copy = trial();
+    copy.meters = vec![Arc::new(line.clone())];
+    let mut snapshot = world(copy);
+    let test = TestGate::new(snapshot.clone());
+    let run = |model, settle| {
+        let mut admission = test.admit(&request(model, 500_000)).unwrap();
+        admission.mark_dispatched();
+        if settle {
+            admission.settle(reported(1, 1));
+        }
+    };
+    run("mock/small", true);
+    run("mock/large", true);
+    // Dropped: charged in doubt.
+    run("mock/large", false);
+    let mut mock = tollgate_testkit::entities::provider("mock", "http://127.0.0.1:1");
+    mock.meters = vec![Arc::new(budget("provider", 0))];
+    snapshot.set_providers([mock]);
+    test.gate.publish(snapshot);
+    test.admit(&request("mock/small", 1)).unwrap_err();
+    let log = test.log();
+    let told: Vec<_> = log
+        .iter()
+        .map(|entry| (entry.ending.outcome, entry.facts.shadow))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Outcome::Reported, Some(Shadow::of_limit(line.id, false))),
+            (Outcome::Reported, Some(DENIED)),
+            (Outcome::InDoubt, Some(DENIED)),
+            (Outcome::Refused, None),
+        ]
+    );
 }

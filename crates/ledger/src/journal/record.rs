@@ -1,14 +1,17 @@
 //! The records of the journal and their bytes. `docs/journal.md` describes the same for people.
 
+#[cfg(test)]
+mod tests;
+
 use tollgate_domain::access::Endpoint;
 use tollgate_domain::accounting::{
-    CounterAmount, Ending, HoldFacts, JournalPosition, LogEntry, Outcome,
+    CounterAmount, Ending, HoldFacts, JournalPosition, LogEntry, Outcome, Shadow,
 };
 use tollgate_domain::ids::{AuditEntryId, CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
-use tollgate_domain::limits::Window;
+use tollgate_domain::limits::{MeterId, MeterKind, Window};
 use tollgate_domain::live::CorrectionNote;
 use tollgate_domain::usage::ServiceTier;
-use tollgate_domain::{Timestamp, TokenUsage, Usd};
+use tollgate_domain::{ErrorKind, Timestamp, TokenUsage, Usd};
 
 use super::codec::{Decoder, Encoder, Malformed};
 use crate::meters::Move;
@@ -25,6 +28,8 @@ pub(crate) const MARKER: [u8; 2] = *b"Tg";
 const VERSION: u8 = 1;
 /// The version of a correction that says who made it and why.
 const NOTED_VERSION: u8 = 2;
+/// The version of a hold that says what a profile in shadow mode would have refused.
+const SHADOWED_VERSION: u8 = 2;
 /// No payload is longer; a longer length is damage.
 pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
@@ -104,6 +109,9 @@ impl Record {
             Self::Adjust { noted: Some(_), .. } | Self::Resolve { noted: Some(_), .. } => {
                 NOTED_VERSION
             }
+            Self::Open { facts, .. } | Self::Exchange { facts, .. } if facts.shadow.is_some() => {
+                SHADOWED_VERSION
+            }
             _ => VERSION,
         }
     }
@@ -156,10 +164,12 @@ impl Record {
         match self {
             Self::Open { facts, holds } => {
                 encode_facts(to, facts);
+                encode_shadow(to, facts.shadow);
                 to.counters(holds);
             }
             Self::Exchange { facts, holds, left } => {
                 encode_facts(to, facts);
+                encode_shadow(to, facts.shadow);
                 to.counters(holds);
                 to.counters(left);
             }
@@ -215,18 +225,19 @@ impl Record {
     /// The record of a payload whose checksum has been found right.
     pub(crate) fn decode(code: u8, version: u8, payload: &[u8]) -> Result<Self, Malformed> {
         let mut from = Decoder(payload);
-        let has_note = match (code, version) {
-            (_, VERSION) => false,
-            (6 | 7, NOTED_VERSION) => true,
+        let (has_shadow, has_note) = match (code, version) {
+            (_, VERSION) => (false, false),
+            (1 | 2, SHADOWED_VERSION) => (true, false),
+            (6 | 7, NOTED_VERSION) => (false, true),
             _ => return Err(Malformed),
         };
         let record = match code {
             1 => Self::Open {
-                facts: decode_facts(&mut from)?,
+                facts: decode_shadowed_facts(&mut from, has_shadow)?,
                 holds: from.counters()?,
             },
             2 => Self::Exchange {
-                facts: decode_facts(&mut from)?,
+                facts: decode_shadowed_facts(&mut from, has_shadow)?,
                 holds: from.counters()?,
                 left: from.counters()?,
             },
@@ -391,7 +402,40 @@ fn decode_facts(from: &mut Decoder<'_>) -> Result<HoldFacts, Malformed> {
         is_bound: has(flag::BOUND),
         reserved_cost: Usd::from_nanos(from.i64()?),
         reserved_tokens: from.u64()?,
+        shadow: None,
     })
+}
+
+/// The kind of a limit when there is none; kinds of limits start at 1.
+const NO_LIMIT: u8 = 0;
+
+fn encode_shadow(to: &mut Encoder<'_>, shadow: Option<Shadow>) {
+    let Some(Shadow { kind, limit }) = shadow else {
+        return;
+    };
+    to.text(kind.code(), CODE_BYTES);
+    to.u8(limit.map_or(NO_LIMIT, |limit| limit.kind.code()));
+    if let Some(limit) = limit {
+        to.uuid(limit.line);
+    }
+}
+
+fn decode_shadow(from: &mut Decoder<'_>) -> Result<Shadow, Malformed> {
+    let kind = ErrorKind::from_code(from.text()?).ok_or(Malformed)?;
+    let limit = match from.u8()? {
+        NO_LIMIT => None,
+        code => Some(MeterId {
+            kind: MeterKind::from_code(code).ok_or(Malformed)?,
+            line: from.uuid()?,
+        }),
+    };
+    Ok(Shadow { kind, limit })
+}
+
+fn decode_shadowed_facts(from: &mut Decoder<'_>, has_shadow: bool) -> Result<HoldFacts, Malformed> {
+    let facts = decode_facts(from)?;
+    let shadow = when(has_shadow, || decode_shadow(from))?;
+    Ok(HoldFacts { shadow, ..facts })
 }
 
 fn when<T>(
@@ -470,71 +514,4 @@ fn decode_usage(from: &mut Decoder<'_>) -> Result<TokenUsage, Malformed> {
             tier.map(|(tier, _)| *tier).ok_or(Malformed)?
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    /// The instant, and no counters.
-    const OLD_ADJUST: [u8; 10] = [7, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
-    fn adjust(noted: Option<Noted>) -> Record {
-        Record::Adjust {
-            at: Timestamp::from_micros(7),
-            changes: Vec::new(),
-            noted,
-        }
-    }
-
-    fn noted(user: Option<UserId>, profile: Option<ProfileId>) -> Noted {
-        Noted {
-            note: CorrectionNote {
-                id: AuditEntryId::from_uuid(Uuid::from_u128(1)),
-                actor: "mk_1".to_owned(),
-                reason: "the invoice says «less»".to_owned(),
-                profile,
-                user,
-            },
-            before: Usd::from_nanos(5),
-        }
-    }
-
-    fn read_back(record: &Record) -> Result<Record, Malformed> {
-        let bytes = record.encode(0);
-        Record::decode(bytes[2], bytes[3], &bytes[FRAME_BYTES..])
-    }
-
-    #[test]
-    fn corrections_without_a_note_are_those_of_the_first_version() {
-        let bytes = adjust(None).encode(0);
-        assert_eq!((bytes[3], &bytes[FRAME_BYTES..]), (1, &OLD_ADJUST[..]));
-        assert_eq!(Record::decode(6, 1, &OLD_ADJUST), Ok(adjust(None)));
-    }
-
-    #[test]
-    fn notes_are_read_back() {
-        let user = Some(UserId::from_uuid(Uuid::from_u128(2)));
-        for noted in [noted(None, None), noted(user, Some(ProfileId(3)))] {
-            let resolve = Record::Resolve {
-                at: Timestamp::from_micros(7),
-                request: RequestId::from_uuid(Uuid::from_u128(9)),
-                amount: Usd::from_nanos(4),
-                changes: Vec::new(),
-                noted: Some(noted.clone()),
-            };
-            assert_eq!(read_back(&resolve), Ok(resolve));
-            let adjust = adjust(Some(noted));
-            assert_eq!(adjust.encode(0)[3], 2);
-            assert_eq!(read_back(&adjust), Ok(adjust));
-        }
-    }
-
-    #[test]
-    fn unknown_versions_are_not_guessed_at() {
-        assert_eq!(Record::decode(6, 3, &OLD_ADJUST), Err(Malformed));
-        assert_eq!(Record::decode(9, 2, &[0; 24]), Err(Malformed));
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::accounting::Outcome;
+use tollgate_domain::accounting::{Outcome, Shadow};
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::limits::{Boost, Meter, MeterKind};
 use tollgate_domain::live::{Count, LiveCounters as _};
@@ -233,6 +233,8 @@ fn shadow_counts_and_tells_and_does_not_refuse() {
     shadow.is_enforced = false;
     let hold = ledger.reserve(facts(1, 8), &[shadow], noon()).unwrap();
     assert_eq!(hold.shadowed().unwrap().needed, 8);
+    let full = Shadow::of_limit(budget.id, false);
+    assert_eq!(hold.facts().shadow, Some(full));
     ledger.settle(hold, answered(8, noon()));
     assert_eq!(count(&ledger, &budget), (8, 0));
 }

@@ -68,7 +68,7 @@ pub(super) fn request(number: u128) -> RequestId {
 }
 
 /// What request `number` is, holding so many nano-dollars.
-pub(super) fn facts(number: u128, reserved: i64) -> HoldFacts {
+pub(crate) fn facts(number: u128, reserved: i64) -> HoldFacts {
     HoldFacts {
         request: request(number),
         at: noon(),
@@ -84,6 +84,7 @@ pub(super) fn facts(number: u128, reserved: i64) -> HoldFacts {
         is_bound: true,
         reserved_cost: Usd::from_nanos(reserved),
         reserved_tokens: 100,
+        shadow: None,
     }
 }
 

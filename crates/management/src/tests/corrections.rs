@@ -34,6 +34,7 @@ async fn charge_in_doubt(app: &TestApp, user: &str) -> RequestId {
         is_bound: true,
         reserved_cost: Usd::from_nanos(1_500_000_000),
         reserved_tokens: 100,
+        shadow: None,
     };
     let ending = Ending {
         at,

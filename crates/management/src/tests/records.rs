@@ -3,15 +3,23 @@
 use serde_json::json;
 use tollgate_domain::access::Endpoint;
 use tollgate_domain::accounting::{
-    Ending, FoldBatch, HoldFacts, JournalPosition, LogEntry, Outcome,
+    Ending, FoldBatch, HoldFacts, JournalPosition, LogEntry, Outcome, Shadow,
 };
 use tollgate_domain::ids::{RequestId, VirtualKeyId};
+use tollgate_domain::limits::{MeterId, MeterKind};
 use tollgate_domain::{Clock as _, IdSource as _, TokenUsage, Usd};
+use uuid::Uuid;
 
 use crate::test_app::{TestApp, on_both_engines};
 
 const LOGS: &str = "/api/logs";
 const CONFIGS: &str = "/api/governance/model-configs";
+
+/// A budget in shadow mode that the request passed by.
+const LINE: MeterId = MeterId {
+    line: Uuid::from_u128(5),
+    kind: MeterKind::Money,
+};
 
 /// Folds one answered request into the database.
 async fn with_request(app: TestApp) -> (TestApp, RequestId) {
@@ -31,6 +39,7 @@ async fn with_request(app: TestApp) -> (TestApp, RequestId) {
         is_bound: false,
         reserved_cost: Usd::ZERO,
         reserved_tokens: 0,
+        shadow: Some(Shadow::of_limit(LINE, false)),
     };
     let ending = Ending {
         at,
@@ -81,6 +90,10 @@ async fn request_is_listed_read_and_summed_up(app: TestApp) {
         list.text
     );
     assert_eq!(list.body["logs"][0]["tokens"]["output"], 4);
+    assert_eq!(
+        list.body["logs"][0]["shadow"],
+        json!({"code": "budget_exceeded", "limit_id": "bud_00000000000000000000000000000005"})
+    );
     let one = app.get(&format!("{LOGS}/{request}")).await.expect(200);
     assert_eq!(one.body["log"], list.body["logs"][0]);
     let none = app.get(&format!("{LOGS}?model=other")).await.expect(200);

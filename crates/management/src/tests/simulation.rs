@@ -65,6 +65,7 @@ impl World {
                 is_bound: false,
                 reserved_cost: cost,
                 reserved_tokens: 10,
+                shadow: None,
             },
             ending: Ending {
                 at: at.saturating_add_micros(500_000),

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use tollgate_domain::access::Endpoint;
-use tollgate_domain::accounting::{CounterAmount, CounterKey, HoldFacts, OpenHold};
+use tollgate_domain::accounting::{CounterAmount, CounterKey, HoldFacts, OpenHold, Shadow};
 use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
-use tollgate_domain::limits::{MeterKind, ResetDuration, WindowKey};
+use tollgate_domain::limits::{MeterId, MeterKind, ResetDuration, WindowKey};
 use tollgate_domain::provider::ProviderName;
-use tollgate_domain::{Timestamp, Usd};
+use tollgate_domain::{ErrorKind, Timestamp, Usd};
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -27,6 +27,16 @@ struct FactsRow {
     is_bound: bool,
     reserved_cost: Usd,
     reserved_tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShadowRow {
+    code: String,
+    /// The line and its kind, when a limit was full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<(Uuid, u8)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,6 +65,10 @@ pub(super) fn facts_text(facts: &HoldFacts) -> Result<String> {
         is_bound: facts.is_bound,
         reserved_cost: facts.reserved_cost,
         reserved_tokens: facts.reserved_tokens,
+        shadow: facts.shadow.map(|shadow| ShadowRow {
+            code: shadow.kind.code().to_owned(),
+            limit: shadow.limit.map(|limit| (limit.line, limit.kind.code())),
+        }),
     };
     to_json("facts", &row)
 }
@@ -96,6 +110,7 @@ pub(crate) fn read_hold(row: &Row, amounts: &'static str) -> Result<OpenHold> {
             is_bound: facts.is_bound,
             reserved_cost: facts.reserved_cost,
             reserved_tokens: facts.reserved_tokens,
+            shadow: facts.shadow.as_ref().map(read_shadow).transpose()?,
         },
         holds: from_json::<Vec<AmountRow>>(amounts, &row.get::<String>(amounts)?)?
             .into_iter()
@@ -113,6 +128,20 @@ pub(crate) fn read_hold(row: &Row, amounts: &'static str) -> Result<OpenHold> {
                 })
             })
             .collect::<Result<_>>()?,
+    })
+}
+
+fn read_shadow(row: &ShadowRow) -> Result<Shadow> {
+    let limit = |(line, code): (Uuid, u8)| -> Result<MeterId> {
+        Ok(MeterId {
+            line,
+            kind: kind("facts", i64::from(code))?,
+        })
+    };
+    Ok(Shadow {
+        kind: ErrorKind::from_code(&row.code)
+            .ok_or_else(|| corrupt("facts", "unknown code of a refusal"))?,
+        limit: row.limit.map(limit).transpose()?,
     })
 }
 

@@ -11,7 +11,7 @@ mod tests;
 mod wire;
 
 use tollgate_domain::access::Endpoint;
-use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome};
+use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome, Shadow};
 use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
 use tollgate_domain::provider::ProviderName;
 use tollgate_domain::usage::TokenUsage;
@@ -76,6 +76,7 @@ struct Row {
     outcome: Outcome,
     status: u16,
     error_code: Option<usize>,
+    shadow: Option<usize>,
     usage: TokenUsage,
     cost: Usd,
     duration_micros: u64,
@@ -90,6 +91,7 @@ pub(crate) struct Block {
     subjects: Vec<Subject>,
     targets: Vec<Target>,
     error_codes: Vec<String>,
+    shadows: Vec<Shadow>,
     rows: Vec<Row>,
 }
 
@@ -208,6 +210,7 @@ impl Block {
                     is_bound: row.is_bound,
                     reserved_cost: row.reserved_cost,
                     reserved_tokens: row.reserved_tokens,
+                    shadow: row.shadow.map(|shadow| self.shadows[shadow]),
                 },
                 ending: Ending {
                     at: row.ended_at,

@@ -70,6 +70,7 @@ fn read(row: &Row) -> Result<LoggedRequest> {
         is_bound: row.get("is_bound")?,
         reserved_cost: Usd::from_nanos(row.get("reserved_cost")?),
         reserved_tokens: row.unsigned("reserved_tokens")?,
+        shadow: None,
     };
     let ending = Ending {
         at: row.instant("ended_at")?,

@@ -250,12 +250,14 @@ pub(crate) use in_tx;
 
 /// Making what the fold is given.
 pub(crate) mod journal {
+    use tollgate_domain::ErrorKind;
     use tollgate_domain::access::Endpoint;
     use tollgate_domain::accounting::{
         CounterAmount, Ending, FoldBatch, HoldFacts, JournalPosition, LogEntry, OpenHold, Outcome,
+        Shadow,
     };
     use tollgate_domain::ids::{ProfileId, RequestId};
-    use tollgate_domain::limits::{MeterKind, ResetDuration, Window, WindowKey};
+    use tollgate_domain::limits::{MeterId, MeterKind, ResetDuration, Window, WindowKey};
     use tollgate_domain::usage::{ServiceTier, TokenUsage};
 
     use super::{Usd, at, key_id, user_id, uuid};
@@ -301,6 +303,20 @@ pub(crate) mod journal {
         )
     }
 
+    /// None, one of policy and one of a limit.
+    fn shadow(number: u128) -> Option<Shadow> {
+        let by_policy = Shadow {
+            kind: ErrorKind::ModelBlocked,
+            limit: None,
+        };
+        let limit = MeterId {
+            line: uuid(number),
+            kind: MeterKind::Tokens,
+        };
+        [None, Some(by_policy), Some(Shadow::of_limit(limit, true))]
+            [usize::try_from(number % 3).unwrap()]
+    }
+
     pub(crate) fn facts(number: u128) -> HoldFacts {
         HoldFacts {
             request: request(number),
@@ -317,6 +333,7 @@ pub(crate) mod journal {
             is_bound: false,
             reserved_cost: Usd::from_nanos(90),
             reserved_tokens: 40,
+            shadow: shadow(number),
         }
     }
 

@@ -129,6 +129,7 @@ mod tests {
             is_bound: false,
             reserved_cost: Usd::ZERO,
             reserved_tokens: 0,
+            shadow: None,
         };
         let ending = Ending {
             at: Timestamp::default(),

@@ -1,10 +1,11 @@
 //! Blocks as bytes.
 
 use tollgate_domain::access::Endpoint;
-use tollgate_domain::accounting::Outcome;
+use tollgate_domain::accounting::{Outcome, Shadow};
 use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
+use tollgate_domain::limits::{MeterId, MeterKind};
 use tollgate_domain::usage::{ServiceTier, TokenUsage};
-use tollgate_domain::{Timestamp, Usd};
+use tollgate_domain::{ErrorKind, Timestamp, Usd};
 
 use super::wire::{COLUMN, Reader, Writer};
 use super::{Block, Row, Subject, Target};
@@ -12,8 +13,9 @@ use crate::error::Result;
 use crate::request_log::LogFilter;
 use crate::sql::corrupt;
 
-/// Of the format, the first byte of every block.
+/// Of the format, the first byte of every block: without and with what profiles in shadow mode would have refused.
 const VERSION: u8 = 1;
+const SHADOWED_VERSION: u8 = 2;
 /// About what a request takes.
 const USUAL_ROW_BYTES: usize = 72;
 
@@ -25,6 +27,7 @@ mod row_flag {
     pub(super) const ERROR_CODE: u8 = 1 << 4;
     /// A tier that is not the standard one follows.
     pub(super) const TIER: u8 = 1 << 5;
+    pub(super) const SHADOW: u8 = 1 << 6;
 }
 
 mod subject_flag {
@@ -39,10 +42,15 @@ const fn set(condition: bool, flag: u8) -> u8 {
 }
 
 impl Block {
-    /// The bytes that [`Self::decode`] reads.
+    /// The bytes that [`Self::decode`] reads, in the lowest version that can say it.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut to = Writer(Vec::with_capacity(256 + self.rows.len() * USUAL_ROW_BYTES));
-        to.byte(VERSION);
+        let has_shadows = !self.shadows.is_empty();
+        to.byte(if has_shadows {
+            SHADOWED_VERSION
+        } else {
+            VERSION
+        });
         to.count(self.subjects.len());
         for subject in &self.subjects {
             write_subject(&mut to, subject);
@@ -56,6 +64,12 @@ impl Block {
         to.count(self.error_codes.len());
         for code in &self.error_codes {
             to.text(code);
+        }
+        if has_shadows {
+            to.count(self.shadows.len());
+            for shadow in &self.shadows {
+                write_shadow(&mut to, *shadow);
+            }
         }
         to.count(self.rows.len());
         let mut last = Timestamp::from_micros(0);
@@ -93,7 +107,7 @@ impl Block {
     fn decode_head(content: &[u8]) -> Result<(Self, Reader<'_>)> {
         let mut from = Reader(content);
         let version = from.byte()?;
-        if version != VERSION {
+        if !matches!(version, VERSION | SHADOWED_VERSION) {
             return Err(corrupt(
                 COLUMN,
                 format!("blocks of version {version} are of another release"),
@@ -108,6 +122,11 @@ impl Block {
         }
         for _ in 0..from.count()? {
             block.error_codes.push(from.text()?.to_owned());
+        }
+        if version == SHADOWED_VERSION {
+            for _ in 0..from.count()? {
+                block.shadows.push(read_shadow(&mut from)?);
+            }
         }
         Ok((block, from))
     }
@@ -129,7 +148,8 @@ impl Block {
     fn check(&self, row: &Row) -> Result<()> {
         let is_whole = row.subject < self.subjects.len()
             && row.target < self.targets.len()
-            && (row.error_code).is_none_or(|code| code < self.error_codes.len());
+            && (row.error_code).is_none_or(|code| code < self.error_codes.len())
+            && (row.shadow).is_none_or(|shadow| shadow < self.shadows.len());
         if is_whole {
             Ok(())
         } else {
@@ -201,6 +221,31 @@ fn read_target(from: &mut Reader<'_>) -> Result<Target> {
     })
 }
 
+/// The kind of a limit when there is none; kinds of limits start at 1.
+const NO_LIMIT: u8 = 0;
+
+fn write_shadow(to: &mut Writer, Shadow { kind, limit }: Shadow) {
+    to.text(kind.code());
+    to.byte(limit.map_or(NO_LIMIT, |limit| limit.kind.code()));
+    if let Some(limit) = limit {
+        to.uuid(limit.line);
+    }
+}
+
+fn read_shadow(from: &mut Reader<'_>) -> Result<Shadow> {
+    let kind = ErrorKind::from_code(from.text()?)
+        .ok_or_else(|| corrupt(COLUMN, "unknown code of a refusal"))?;
+    let limit = match from.byte()? {
+        NO_LIMIT => None,
+        code => Some(MeterId {
+            kind: MeterKind::from_code(code)
+                .ok_or_else(|| corrupt(COLUMN, "unknown kind of limit"))?,
+            line: from.uuid()?,
+        }),
+    };
+    Ok(Shadow { kind, limit })
+}
+
 /// `last` is when the request before it in the block was admitted.
 fn write_row(to: &mut Writer, row: &Row, last: Timestamp) {
     to.uuid(row.request.uuid());
@@ -214,7 +259,8 @@ fn write_row(to: &mut Writer, row: &Row, last: Timestamp) {
             | set(row.first_byte_micros.is_some(), row_flag::FIRST_BYTE)
             | set(row.resolved_at.is_some(), row_flag::RESOLVED)
             | set(row.error_code.is_some(), row_flag::ERROR_CODE)
-            | set(tier != 0, row_flag::TIER),
+            | set(tier != 0, row_flag::TIER)
+            | set(row.shadow.is_some(), row_flag::SHADOW),
     );
     to.byte(row.outcome.code());
     to.unsigned(row.status.into());
@@ -232,6 +278,9 @@ fn write_row(to: &mut Writer, row: &Row, last: Timestamp) {
     }
     if let Some(code) = row.error_code {
         to.count(code);
+    }
+    if let Some(shadow) = row.shadow {
+        to.count(shadow);
     }
     if tier != 0 {
         to.byte(tier);
@@ -272,6 +321,11 @@ fn read_row(from: &mut Reader<'_>, last: Timestamp) -> Result<Row> {
             None
         },
         error_code: if has(row_flag::ERROR_CODE) {
+            Some(from.small()?)
+        } else {
+            None
+        },
+        shadow: if has(row_flag::SHADOW) {
             Some(from.small()?)
         } else {
             None

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tollgate_domain::Timestamp;
-use tollgate_domain::accounting::LogEntry;
+use tollgate_domain::accounting::{LogEntry, Shadow};
 
 use super::{Block, CAPACITY, Row, Subject, Target};
 
@@ -15,6 +15,7 @@ pub(crate) struct Filler {
     targets: HashMap<Target, usize>,
     /// A handful of codes at most.
     error_codes: HashMap<String, usize>,
+    shadows: HashMap<Shadow, usize>,
 }
 
 impl From<Block> for Filler {
@@ -24,6 +25,7 @@ impl From<Block> for Filler {
             subjects: block.subjects.iter().copied().zip(0..).collect(),
             targets: block.targets.iter().cloned().zip(0..).collect(),
             error_codes: block.error_codes.iter().cloned().zip(0..).collect(),
+            shadows: block.shadows.iter().copied().zip(0..).collect(),
             block,
         }
     }
@@ -59,6 +61,7 @@ impl Filler {
                 .error_code
                 .as_deref()
                 .map(|code| self.error_code(code)),
+            shadow: facts.shadow.map(|shadow| self.shadow(shadow)),
             usage: ending.usage,
             cost: ending.cost,
             duration_micros: ending.duration_micros,
@@ -106,6 +109,14 @@ impl Filler {
         let all = &mut self.block.targets;
         *self.targets.entry(target.clone()).or_insert_with(|| {
             all.push(target);
+            all.len() - 1
+        })
+    }
+
+    fn shadow(&mut self, shadow: Shadow) -> usize {
+        let all = &mut self.block.shadows;
+        *self.shadows.entry(shadow).or_insert_with(|| {
+            all.push(shadow);
             all.len() - 1
         })
     }

@@ -1,11 +1,29 @@
 use tollgate_domain::access::Endpoint;
-use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome};
+use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome, Shadow};
 use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
+use tollgate_domain::limits::{MeterId, MeterKind};
 use tollgate_domain::usage::{ServiceTier, TokenUsage};
-use tollgate_domain::{Timestamp, Usd};
+use tollgate_domain::{ErrorKind, Timestamp, Usd};
 use uuid::Uuid;
 
 use super::*;
+
+/// None of the first two.
+fn shadow(number: u64) -> Option<Shadow> {
+    let by_policy = Shadow {
+        kind: ErrorKind::ModelBlocked,
+        limit: None,
+    };
+    let limit = MeterId {
+        line: Uuid::from_u128(u128::from(number % 2)),
+        kind: MeterKind::ALL[usize::try_from(number % 4).unwrap()],
+    };
+    match number % 7 {
+        2 => Some(by_policy),
+        5 | 6 => Some(Shadow::of_limit(limit, number.is_multiple_of(3))),
+        _ => None,
+    }
+}
 
 /// The `number`-th of requests that have different things left out.
 fn entry(number: u64) -> LogEntry {
@@ -31,6 +49,7 @@ fn entry(number: u64) -> LogEntry {
             is_bound: number.is_multiple_of(3),
             reserved_cost: Usd::from_nanos(signed * 1_000_000_007),
             reserved_tokens: number * 1_000,
+            shadow: shadow(number),
         },
         ending: Ending {
             at: Timestamp::from_micros(1_794_400_200_000_000 + signed),
@@ -137,7 +156,7 @@ fn block_cut_anywhere_is_damaged_and_no_panic() {
         }
     }
     assert!(Block::decode(&[&bytes[..], &[0]].concat()).is_err());
-    let of_another_release = [&[2], &bytes[1..]].concat();
+    let of_another_release = [&[3], &bytes[1..]].concat();
     assert!(Block::decode(&of_another_release).is_err());
 }
 
@@ -172,4 +191,29 @@ fn oldest_requests_are_forgotten_first() {
     assert_eq!(block.forget(admitted[10], 99), 0);
     assert_eq!(block.forget(Timestamp::MAX, 99), 40);
     assert_eq!((block.len(), block.bounds()), (0, None));
+}
+
+/// A block of the first version with [`entry`] 1, written by hand from what the format says.
+const FIRST_VERSION: &str = "0101000000000000000200000000000000000001066f70656e6169076d6f64656c2d3110636861745f636f6d706c6574\
+    696f6e7300010000000000000000000000000000004dfafe91a7ebffaf0600002002c90188897a8ea8d6b907e8072501\
+    0101ff6401010101010101";
+
+#[test]
+fn blocks_of_the_first_version_are_read_and_still_written_when_they_say_all() {
+    let old: Vec<u8> = (0..FIRST_VERSION.len())
+        .step_by(2)
+        .map(|place| u8::from_str_radix(&FIRST_VERSION[place..place + 2], 16).unwrap())
+        .collect();
+    let block = Block::decode(&old).unwrap();
+    let requests: Vec<_> = block.requests().map(|logged| logged.entry).collect();
+    assert_eq!(requests, [entry(1)]);
+    assert_eq!(block.encode(), old);
+    // Going on with it, with a request that it has no words for.
+    let mut filler = Filler::from(block);
+    filler.add(&entry(2), None);
+    let bytes = filler.into_block().encode();
+    assert_eq!((old[0], bytes[0]), (1, 2));
+    let both = Block::decode(&bytes).unwrap();
+    let requests: Vec<_> = both.requests().map(|logged| logged.entry).collect();
+    assert_eq!(requests, [entry(1), entry(2)]);
 }
