@@ -5,6 +5,7 @@ mod schedule;
 mod sender;
 mod signature;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,18 +53,10 @@ impl WebhookWorker {
         let mut busy = Vec::new();
         let mut tidied_at = None;
         loop {
-            if let Err(error) = self.tidy(&mut tidied_at).await {
-                tracing::debug!(error = %format!("{error:#}"), "old deliveries are still kept");
-            }
-            match self.next_turns(&busy).await {
-                Ok(due) => {
-                    busy.extend(&due);
-                    running.extend(due.into_iter().map(|id| self.tell(id, &stop)));
-                }
-                Err(error) => {
-                    tracing::debug!(error = %format!("{error:#}"), "the outbox of webhooks cannot be read");
-                }
-            }
+            let (due, told) = beside(&mut running, self.look(&busy, &mut tidied_at)).await;
+            busy.retain(|each| !told.contains(each));
+            busy.extend(&due);
+            running.extend(due.into_iter().map(|id| self.tell(id, &stop)));
             tokio::select! {
                 Some(id) = running.next() => busy.retain(|each| *each != id),
                 () = self.store.news().notified() => {}
@@ -72,6 +65,17 @@ impl WebhookWorker {
             }
         }
         while running.next().await.is_some() {}
+    }
+
+    /// Who is told next. Tidies up when it is time.
+    async fn look(&self, busy: &[WebhookId], tidied_at: &mut Option<Timestamp>) -> Vec<WebhookId> {
+        if let Err(error) = self.tidy(tidied_at).await {
+            tracing::debug!(error = %format!("{error:#}"), "old deliveries are still kept");
+        }
+        self.next_turns(busy).await.unwrap_or_else(|error| {
+            tracing::debug!(error = %format!("{error:#}"), "the outbox of webhooks cannot be read");
+            Vec::new()
+        })
     }
 
     /// Forgets old deliveries, now and then.
@@ -181,6 +185,22 @@ impl WebhookWorker {
             status,
             error,
             next,
+        }
+    }
+}
+
+/// Waits for `look`, and for what is under way meanwhile; returns what ended. Those that are under way hold connections
+/// to the database: were they not driven while `look` waits for one, it could wait for ever.
+async fn beside<F: Future, T>(
+    running: &mut FuturesUnordered<F>,
+    look: impl Future<Output = T>,
+) -> (T, Vec<F::Output>) {
+    let mut look = pin!(look);
+    let mut ended = Vec::new();
+    loop {
+        tokio::select! {
+            found = &mut look => return (found, ended),
+            Some(output) = running.next() => ended.push(output),
         }
     }
 }

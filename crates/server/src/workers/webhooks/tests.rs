@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tollgate_domain::events::EventKind;
@@ -16,7 +17,7 @@ use tollgate_testkit::clock::{SequentialIds, TestClock};
 use tollgate_testkit::provider::{MockProvider, Script};
 
 use super::signature::sign;
-use super::{Sender, WebhookMetrics, WebhookWorker};
+use super::{Sender, WebhookMetrics, WebhookWorker, beside};
 use crate::config::{Period, Webhooks};
 
 const SECRET: &str = "a secret of the tests";
@@ -271,4 +272,24 @@ async fn old_deliveries_are_forgotten_now_and_then() {
     stage.clock.advance(Duration::from_secs(1));
     stage.worker.tidy(&mut tidied_at).await.unwrap();
     assert_eq!(stage.deliveries().await.len(), 0);
+}
+
+#[tokio::test]
+async fn looking_for_work_does_not_hold_up_those_who_have_what_it_waits_for() {
+    let connections = tokio::sync::Semaphore::new(1);
+    let (polled, is_polled) = tokio::sync::oneshot::channel();
+    let mut running = FuturesUnordered::new();
+    running.push(async {
+        let _connection = connections.acquire().await.unwrap();
+        polled.send(()).unwrap();
+        // The answer of the database comes later.
+        tokio::task::yield_now().await;
+        "told"
+    });
+    let look = async {
+        is_polled.await.unwrap();
+        let _connection = connections.acquire().await.unwrap();
+        "found"
+    };
+    assert_eq!(beside(&mut running, look).await, ("found", vec!["told"]));
 }
