@@ -7,15 +7,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{Log, LogFormat};
 
 /// The version and commit of this binary.
-pub(crate) const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    env!("TOLLGATE_BUILD_COMMIT"),
-    ")"
-);
+pub(crate) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
 /// The commit of this binary.
-pub(crate) const COMMIT: &str = env!("TOLLGATE_BUILD_COMMIT");
+pub(crate) const COMMIT: &str = env!("BUILD_COMMIT");
 
 /// Sends everything that is logged from here on to stderr.
 pub(crate) fn start(log: &Log) {
