@@ -1,7 +1,10 @@
 """What a newcomer sees: `make run`, the printed lines, the SDK, curl."""
 
 import json
+import os
+import pathlib
 import re
+import shlex
 import subprocess
 
 import httpx
@@ -93,6 +96,31 @@ def test_keys_of_a_demo_are_new_at_each_start(tmp_path):
         finally:
             gateway.kill()
     assert len(set(keys)) == len(keys)
+
+
+def test_make_run_serves_a_demo(tmp_path):
+    """The command of `make run` itself, through cargo: unoptimised, on another port, with its data elsewhere."""
+    root = pathlib.Path(__file__).resolve().parents[1]
+    printed = subprocess.run(["make", "--no-print-directory", "-n", "run"], cwd=root, capture_output=True, text=True)
+    command = shlex.split(printed.stdout)
+    command.remove("--release")
+    gateway = Gateway(tmp_path)
+    command[command.index("--data-dir") + 1] = str(gateway.data_dir)
+    assert command[command.index("--listen") + 1] == "127.0.0.1:8080"
+    command[command.index("--listen") + 1] = "127.0.0.1:0"
+    gateway.command = command
+    gateway.directory = root
+    # A newcomer has named no key; and cargo finds what is built already.
+    del gateway.environment["TOLLGATE_ADMIN_KEY"]
+    gateway.environment |= {name: value for name, value in os.environ.items() if name.startswith(("CARGO", "RUST"))}
+    gateway.start()
+    try:
+        answered, refused = (run(line) for line in printed_commands(gateway)[:2])
+        assert "x-tollgate-cost-usd" in answered and '"choices"' in answered
+        assert '"budget_exceeded"' in refused
+        assert gateway.stop() == 0
+    finally:
+        gateway.kill()
 
 
 def test_nothing_else_is_printed_by_accident(demo):

@@ -25,6 +25,7 @@ class Gateway:
         self.data_dir = pathlib.Path(directory) / "data"
         self.command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--data-dir", str(self.data_dir), *arguments]
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.directory = None
         self.environment = {**inherited, "TOLLGATE_ADMIN_KEY": ADMIN_KEY, **(environment or {})}
         if database_url:
             self.environment["TOLLGATE_DATABASE_URL"] = database_url
@@ -35,7 +36,7 @@ class Gateway:
     def start(self):
         self.lines = []
         self.process = subprocess.Popen(
-            self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            self.command, cwd=self.directory, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace",
         )
         threading.Thread(target=self._read, args=(self.process.stdout, self.lines), daemon=True).start()
