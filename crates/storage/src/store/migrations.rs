@@ -11,7 +11,7 @@ macro_rules! steps {
         vec![$(step(
             $number,
             $name,
-            include_str!(concat!("../../migrations/", $engine, "/000", $number, "_", $name, ".sql")),
+            include_str!(concat!("../../migrations/", $engine, "/", $name, ".sql")),
         ),)+]
     };
 }
@@ -19,15 +19,16 @@ macro_rules! steps {
 macro_rules! all_steps {
     ($engine:literal) => {
         steps! { $engine:
-            1 "create_basics",
-            2 "create_people",
-            3 "create_providers",
-            4 "create_access_profiles",
-            5 "create_records",
-            6 "create_ledger",
-            7 "create_log_blocks",
-            8 "describe_in_doubt",
-            9 "create_webhooks_and_rotations",
+            1 "0001_create_basics",
+            2 "0002_create_people",
+            3 "0003_create_providers",
+            4 "0004_create_access_profiles",
+            5 "0005_create_records",
+            6 "0006_create_ledger",
+            7 "0007_create_log_blocks",
+            8 "0008_describe_in_doubt",
+            9 "0009_create_webhooks_and_rotations",
+            10 "0010_keep_answer_headers",
         }
     };
 }
