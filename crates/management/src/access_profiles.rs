@@ -59,6 +59,11 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
         .merge(user_keys::operations())
 }
 
+/// Operations that another one replaces, wherever they are mounted.
+pub(crate) fn superseded_operations() -> OpenApiRouter<ManagementState> {
+    user_keys::superseded_operations()
+}
+
 /// The profile, or 404.
 pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: ProfileId) -> Answer<AccessProfile> {
     profiles::find(db, id)

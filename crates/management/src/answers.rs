@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::openapi::response::Response;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
@@ -31,6 +31,11 @@ pub(crate) trait Reply {
         StatusCode::OK
     }
 
+    /// Headers that belong to it, besides those that every answer has.
+    fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &[]
+    }
+
     /// Its body.
     ///
     /// # Errors
@@ -45,6 +50,10 @@ impl<T: Serialize> Reply for Json<T> {
 }
 
 impl<T: Serialize> Reply for (ETag, Json<T>) {
+    fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0
+    }
+
     fn to_text(&self) -> Result<String, serde_json::Error> {
         self.1.to_text()
     }
@@ -55,6 +64,10 @@ impl<R: Reply> Reply for (StatusCode, R) {
         self.0
     }
 
+    fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        self.1.headers()
+    }
+
     fn to_text(&self) -> Result<String, serde_json::Error> {
         self.1.to_text()
     }
@@ -63,6 +76,10 @@ impl<R: Reply> Reply for (StatusCode, R) {
 impl<T: Serialize> Reply for (StatusCode, ETag, Json<T>) {
     fn status(&self) -> StatusCode {
         self.0
+    }
+
+    fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.1
     }
 
     fn to_text(&self) -> Result<String, serde_json::Error> {

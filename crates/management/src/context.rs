@@ -185,8 +185,9 @@ impl Context {
         if let Some(claim) = &self.claim {
             let text = answer.to_text();
             let text = text.map_err(|error| Problem::internal(&error))?;
+            let headers = answer.headers().iter().map(|(name, value)| (name, value));
             claim
-                .record(&self.state, &mut tx, answer.status(), &text)
+                .record(&self.state, &mut tx, answer.status(), headers, &text)
                 .await?;
         }
         // Until the change is in force, whoever repeats the request waits.

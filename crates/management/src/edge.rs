@@ -12,7 +12,7 @@ use crate::state::ManagementState;
 /// The header that names a request to the caller.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Since when the short paths are deprecated: 1 November 2026, as RFC 9745 writes an instant.
+/// Since when the paths that were replaced are deprecated: 1 November 2026, as RFC 9745 writes an instant.
 const DEPRECATED_SINCE: HeaderValue = HeaderValue::from_static("@1793491200");
 
 /// Gives the answer its request id and writes errors, whoever made them: a handler, the router or a library.
@@ -93,14 +93,25 @@ pub(crate) async fn unknown_path(uri: Uri) -> Problem {
 
 /// Marks the short paths, and names the one that replaces them. Below `/api`, which the router has taken off the path.
 pub(crate) async fn deprecated(request: Request, next: Next) -> Response {
-    let successor = format!(
-        "</api/governance{}>; rel=\"successor-version\"",
-        request.uri().path()
-    );
-    let mut response = next.run(request).await;
+    let successor = request.uri().path().to_owned();
+    mark_deprecated(next.run(request).await, &successor)
+}
+
+/// Marks the path of a user's keys that names one profile, and names the one that replaces it: keys belong to the user.
+pub(crate) async fn superseded(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    // `/users/{user_id}/access-profiles/…`, as the route that was matched says.
+    let user = path.split('/').nth(2).unwrap_or_default();
+    let successor = format!("/users/{user}/virtual-keys");
+    mark_deprecated(next.run(request).await, &successor)
+}
+
+/// `successor` stands below `/api/governance`.
+fn mark_deprecated(mut response: Response, successor: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("deprecation"), DEPRECATED_SINCE);
-    if let Ok(link) = HeaderValue::from_str(&successor) {
+    let link = format!("</api/governance{successor}>; rel=\"successor-version\"");
+    if let Ok(link) = HeaderValue::from_str(&link) {
         headers.insert(header::LINK, link);
     }
     response

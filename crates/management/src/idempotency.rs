@@ -82,7 +82,13 @@ async fn run(
     let bytes = bytes.map_err(|error| Problem::internal(&error))?.to_bytes();
     let mut tx = state.parts().store.begin().await?;
     let text = String::from_utf8_lossy(&bytes);
-    claim.record(state, &mut tx, parts.status, &text).await?;
+    let own = parts
+        .headers
+        .iter()
+        .filter(|(name, _)| !is_of_the_body(name));
+    claim
+        .record(state, &mut tx, parts.status, own, &text)
+        .await?;
     let _nothing_to_publish = tx.commit().await?;
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
@@ -109,12 +115,20 @@ fn replay(recorded: RecordedAnswer, fingerprint: [u8; 32]) -> Answer<Response> {
         ));
     }
     let status = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::OK);
-    let headers = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        ),
-        (REPLAYED, HeaderValue::from_static("true")),
-    ];
-    Ok((status, headers, recorded.body).into_response())
+    let mut response = (status, recorded.body).into_response();
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    for (name, value) in recorded.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Headers that say how the body is written, which a repeated answer has by itself.
+fn is_of_the_body(name: &HeaderName) -> bool {
+    *name == header::CONTENT_TYPE || *name == header::CONTENT_LENGTH
 }

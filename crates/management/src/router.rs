@@ -69,6 +69,8 @@ struct Operations {
     own_door: OpenApiRouter<ManagementState>,
     /// Under `/api` as well, and deprecated there: the same operations as under `/api/governance`.
     short: OpenApiRouter<ManagementState>,
+    /// Under both, and deprecated everywhere.
+    superseded: OpenApiRouter<ManagementState>,
 }
 
 fn operations() -> Operations {
@@ -92,6 +94,7 @@ fn operations() -> Operations {
             .merge(webhooks::operations()),
         own_door: quota::operations().merge(virtual_keys::own_door_operations()),
         short: access_profiles::operations(),
+        superseded: access_profiles::superseded_operations(),
     }
 }
 
@@ -101,15 +104,24 @@ pub(crate) fn documented() -> OpenApiRouter<ManagementState> {
     OpenApiRouter::new()
         .nest(
             "/api/governance",
-            operations.governance.merge(operations.own_door),
+            operations
+                .governance
+                .merge(operations.own_door)
+                .merge(operations.superseded.clone()),
         )
-        .nest("/api", operations.api.merge(operations.short))
+        .nest(
+            "/api",
+            operations
+                .api
+                .merge(operations.short)
+                .merge(operations.superseded),
+        )
 }
 
 /// The management API with its description.
 ///
 /// A request passes, from outside: `edge::finish` (request id, one body for every error), a net for panics, the match of
-/// the route, `edge::deprecated` on the short paths, `door::authenticate`, and the permission that the operation's
+/// the route, `edge::deprecated` or `edge::superseded` on paths that were replaced, `door::authenticate`, and the permission that the operation's
 /// first argument demands. Nothing is decided on the raw path: what does not match a route exactly is not found.
 pub fn router(state: ManagementState) -> Router {
     let operations = operations();
@@ -119,12 +131,18 @@ pub fn router(state: ManagementState) -> Router {
         Router::from(routes).route_layer(repeat).route_layer(door())
     };
     let short = guarded(operations.short).route_layer(from_fn(edge::deprecated));
+    let superseded = guarded(operations.superseded).route_layer(from_fn(edge::superseded));
     Router::new()
         .nest(
             "/api/governance",
-            guarded(operations.governance).merge(Router::from(operations.own_door)),
+            guarded(operations.governance)
+                .merge(Router::from(operations.own_door))
+                .merge(superseded.clone()),
         )
-        .nest("/api", guarded(operations.api).merge(short))
+        .nest(
+            "/api",
+            guarded(operations.api).merge(short).merge(superseded),
+        )
         .route("/openapi.json", get(openapi::get_openapi))
         .route("/docs", get(openapi::get_docs))
         .fallback(edge::unknown_path)

@@ -3,7 +3,7 @@
 use tollgate_domain::Timestamp;
 
 use crate::error::Result;
-use crate::sql::{corrupt, query};
+use crate::sql::{corrupt, from_json, query, to_json};
 use crate::tx::{Db, Tx};
 
 /// An answer that was given.
@@ -13,6 +13,8 @@ pub struct RecordedAnswer {
     pub fingerprint: [u8; 32],
     /// The answer's status.
     pub status: u16,
+    /// The answer's own headers, such as `etag`: names and values.
+    pub headers: Vec<(String, String)>,
     /// The answer's body, with secrets masked.
     pub body: String,
     /// When it was given.
@@ -30,7 +32,7 @@ pub async fn find(
         .into()
         .row(
             query(
-                "select fingerprint, status, body, created_at from idempotency_keys
+                "select fingerprint, status, headers, body, created_at from idempotency_keys
                  where actor = $1 and key = $2 and created_at >= $3",
             )
             .bind(actor)
@@ -48,6 +50,7 @@ pub async fn find(
             .map_err(|_| corrupt("fingerprint", "not 32 bytes long"))?,
         status: u16::try_from(row.get::<i64>("status")?)
             .map_err(|error| corrupt("status", error))?,
+        headers: from_json("headers", &row.get::<String>("headers")?)?,
         body: row.get("body")?,
         created_at: row.instant("created_at")?,
     }))
@@ -60,13 +63,14 @@ pub async fn find(
 pub async fn record(tx: &mut Tx, actor: &str, key: &str, answer: &RecordedAnswer) -> Result<()> {
     tx.execute(
         query(
-            "insert into idempotency_keys (actor, key, fingerprint, status, body, created_at)
-             values ($1, $2, $3, $4, $5, $6)",
+            "insert into idempotency_keys (actor, key, fingerprint, status, headers, body, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(actor)
         .bind(key)
         .bind(answer.fingerprint)
         .bind(i64::from(answer.status))
+        .bind(to_json("headers", &answer.headers)?)
         .bind(answer.body.as_str())
         .bind(answer.created_at),
     )

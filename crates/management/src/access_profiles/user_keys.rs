@@ -16,6 +16,10 @@ pub(super) fn operations() -> OpenApiRouter<ManagementState> {
             list::list_user_virtual_keys,
             create::create_user_virtual_key
         ))
-        .routes(routes!(create::create_profile_virtual_key))
         .routes(routes!(delete::delete_user_virtual_key))
+}
+
+/// The operation on the path of one profile, which is kept for clients of the market's contract.
+pub(super) fn superseded_operations() -> OpenApiRouter<ManagementState> {
+    OpenApiRouter::new().routes(routes!(create::create_profile_virtual_key))
 }

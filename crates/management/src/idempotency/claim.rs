@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use tollgate_storage::idempotency::{self, RecordedAnswer};
 use tollgate_storage::{Constraint, Tx};
 
@@ -46,11 +46,12 @@ impl Claim {
     ///
     /// # Errors
     /// 409 when a request with the same key was faster; only another process can have sent it past the turns.
-    pub(crate) async fn record(
+    pub(crate) async fn record<'a>(
         &self,
         state: &ManagementState,
         tx: &mut Tx,
         status: StatusCode,
+        headers: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>,
         body: &str,
     ) -> Answer<()> {
         let inner = &self.inner;
@@ -58,6 +59,11 @@ impl Claim {
         let answer = RecordedAnswer {
             fingerprint: inner.fingerprint,
             status: status.as_u16(),
+            headers: headers
+                .filter_map(|(name, value)| {
+                    Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+                })
+                .collect(),
             body: mask_secrets(body),
             created_at: now,
         };

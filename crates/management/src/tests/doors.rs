@@ -202,6 +202,30 @@ async fn short_paths_do_the_same_and_say_that_they_are_old(app: TestApp) {
         .expect(200);
 }
 
+on_both_engines!(path_of_one_profiles_keys_says_that_it_is_old);
+async fn path_of_one_profiles_keys_says_that_it_is_old(app: TestApp) {
+    let profile = app.add_profile(r#"{"name": "x"}"#).await;
+    let user = app.add_user("ada").await;
+    let copies = format!("/api/governance/users/{user}/access-profiles");
+    let body = format!(r#"{{"access_profile_id": {profile}}}"#);
+    app.post(&copies, &body).await.expect(201);
+    let keys = format!("/api/governance/users/{user}/virtual-keys");
+    let link = format!("<{keys}>; rel=\"successor-version\"");
+    for (root, name, status) in [
+        ("/api/governance", "a", 200),
+        ("/api", "b", 200),
+        ("/api", "a", 409),
+    ] {
+        let path = format!("{root}/users/{user}/access-profiles/{profile}/virtual-keys");
+        let answer = app.post(&path, &format!(r#"{{"name": "{name}"}}"#)).await;
+        let answer = answer.expect(status);
+        assert!(answer.headers.contains_key("deprecation"), "{path}");
+        assert_eq!(answer.headers["link"], link.as_str());
+    }
+    let answer = app.post(&keys, r#"{"name": "c"}"#).await.expect(200);
+    assert!(!answer.headers.contains_key("deprecation"));
+}
+
 on_both_engines!(lists_are_paged);
 async fn lists_are_paged(app: TestApp) {
     for name in ["a", "b", "c"] {

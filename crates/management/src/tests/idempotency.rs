@@ -67,6 +67,26 @@ async fn answer_that_changes_nothing_is_repeated_too(app: TestApp) {
     assert_eq!(again.body, first.body);
 }
 
+on_both_engines!(repeated_answer_has_the_headers_of_the_first);
+async fn repeated_answer_has_the_headers_of_the_first(app: TestApp) {
+    for path in ["/api/governance/access-profiles", "/api/access-profiles"] {
+        let key = path.replace('/', "-");
+        let body = format!(r#"{{"name": "{key}"}}"#);
+        let first = post_to(&app, path, &key, &body).await.expect(201);
+        let again = post_to(&app, path, &key, &body).await.expect(201);
+        assert!(is_replayed(&again));
+        assert_eq!(again.headers["etag"], "\"1\"");
+        let own = |answer: &TestAnswer| {
+            let mut headers = answer.headers.clone();
+            headers.remove("x-request-id");
+            headers.remove("idempotent-replayed");
+            headers
+        };
+        assert_eq!(own(&again), own(&first));
+        assert_eq!(again.text, first.text);
+    }
+}
+
 on_both_engines!(one_of_many_at_the_same_time_runs);
 async fn one_of_many_at_the_same_time_runs(app: TestApp) {
     let app = Arc::new(app);

@@ -88,6 +88,7 @@ on_both_engines! {
         let answer = |body: &str, when| RecordedAnswer {
             fingerprint: [5; 32],
             status: 201,
+            headers: vec![("etag".to_owned(), "\"3\"".to_owned())],
             body: body.to_owned(),
             created_at: at(when),
         };
