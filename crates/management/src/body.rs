@@ -18,11 +18,10 @@ mod text;
 mod words;
 
 use serde_json::value::RawValue;
-use tollgate_storage::Store;
 use utoipa::openapi::{RefOr, Schema};
 
 use self::existing::References;
-pub(crate) use existing::{Existing, McpClientName};
+pub(crate) use existing::{Existing, McpClientName, Reference};
 pub(crate) use lists::{AtLeastOne, AtMost};
 pub(crate) use numbers::{Delta, RotationInterval, Weight, Within};
 pub(crate) use object::{Object, nearest};
@@ -31,6 +30,7 @@ pub(crate) use text::{Certificates, Description, Email, ModelEntry, Name, NotBla
 pub(crate) use words::Secret;
 
 use crate::problem::{Answer, FieldProblem, INCONSISTENT, Problem, UNKNOWN_REFERENCE};
+use crate::state::ManagementParts;
 
 /// Schemas that others refer to by name.
 pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -91,6 +91,11 @@ impl Problems {
     /// A well-formed id or name that nothing has.
     pub(crate) fn unknown(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.push(pointer, UNKNOWN_REFERENCE, message);
+    }
+
+    /// Notes that `reference` must exist for the value at `pointer` to be right.
+    pub(crate) fn refer(&mut self, pointer: impl Into<String>, reference: Reference) {
+        self.references.push(pointer.into(), reference);
     }
 
     #[cfg(test)]
@@ -156,10 +161,10 @@ impl Node<'_> {
 ///
 /// # Errors
 /// Malformed JSON, or everything that is wrong with it.
-pub(crate) async fn read_body<T: FromJson>(bytes: &[u8], store: &Store) -> Answer<T> {
+pub(crate) async fn read_body<T: FromJson>(bytes: &[u8], parts: &ManagementParts) -> Answer<T> {
     let (value, mut problems) = parse_body(bytes)?;
     let references = std::mem::take(&mut problems.references);
-    references.check(store, &mut problems).await?;
+    references.check(parts, &mut problems).await?;
     finish_body(value, problems)
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tollgate_domain::access::profile::{McpGrants, ToolAction, ToolOverride};
 use tollgate_domain::ids::McpClientId;
 use tollgate_storage::mcp::clients as stored;
-use tollgate_storage::{Db, PageRequest, Tx};
+use tollgate_storage::{Db, Tx};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::body::Problems;
@@ -25,13 +25,16 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
 /// What the tools of clients, named by a key, are as grants: `*` is a whole server, everything else single tools.
 ///
 /// # Errors
-/// Every name that no client has.
+/// Every name that no client has any more: that they had one was looked at when the body was read.
 pub(crate) async fn read_grants(tx: &mut Tx, configs: &[McpConfigInput]) -> Answer<McpGrants> {
+    let name_of = |config: &McpConfigInput| config.mcp_client_name.0.0.clone();
+    let names: Vec<String> = configs.iter().map(name_of).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let clients = stored::ids_by_name(tx, &names).await?;
     let mut problems = Problems::default();
     let mut grants = McpGrants::default();
-    for (index, config) in configs.iter().enumerate() {
-        let name = &config.mcp_client_name.0.0;
-        let Some(client) = find_by_name(&mut *tx, name).await? else {
+    for (index, (config, name)) in configs.iter().zip(names).enumerate() {
+        let Some(client) = clients.get(&name.to_lowercase()).copied() else {
             problems.unknown(
                 format!("/mcp_configs/{index}/mcp_client_name"),
                 format!("no MCP client `{name}` exists"),
@@ -52,26 +55,6 @@ pub(crate) async fn read_grants(tx: &mut Tx, configs: &[McpConfigInput]) -> Answ
     }
     problems.into_result()?;
     Ok(grants)
-}
-
-pub(crate) async fn find_by_name(db: impl Into<Db<'_>>, name: &str) -> Answer<Option<McpClientId>> {
-    let mut db = db.into();
-    let mut page = PageRequest {
-        limit: 100,
-        offset: 0,
-    };
-    loop {
-        let found = stored::list(db.again(), Some(name), page).await?;
-        let is_it =
-            |client: &&stored::StoredMcpClient| client.name.to_lowercase() == name.to_lowercase();
-        if let Some(client) = found.items.iter().find(is_it) {
-            return Ok(Some(client.id));
-        }
-        if found.items.is_empty() {
-            return Ok(None);
-        }
-        page.offset += u64::from(page.limit);
-    }
 }
 
 /// The tools of a key by client, as [`read_grants`] reads them.
@@ -96,21 +79,6 @@ pub(crate) async fn names(
         .into_iter()
         .flat_map(|grants| tools_by_client(grants).into_keys())
         .collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found = stored::list(
-        db,
-        None,
-        PageRequest {
-            limit: 10_000,
-            offset: 0,
-        },
-    )
-    .await?;
-    let named = found
-        .items
-        .into_iter()
-        .filter(|client| wanted.contains(&client.id));
-    Ok(named.map(|client| (client.id, client.name)).collect())
+    let wanted: Vec<McpClientId> = wanted.into_iter().collect();
+    Ok(stored::names(db, &wanted).await?)
 }

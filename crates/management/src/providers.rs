@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::keys::ProviderKeyView;
-pub(crate) use self::settings::{MASK, check_server_url};
+pub(crate) use self::settings::{MASK, NO_VALUE, check_server_url};
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 

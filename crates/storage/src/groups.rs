@@ -3,7 +3,7 @@
 pub mod members;
 pub mod profiles;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::str::FromStr;
 
 use tollgate_domain::Timestamp;
@@ -14,7 +14,7 @@ use tollgate_domain::snapshot::{GroupId, SnapshotChange};
 use crate::error::Result;
 use crate::group_id;
 use crate::page::{Page, PageRequest};
-use crate::sql::{Query, Row, query, to_json};
+use crate::sql::{MAX_VALUES, Query, Row, query, to_json};
 use crate::tx::{Db, Tx};
 use crate::{search, totals};
 
@@ -127,6 +127,21 @@ pub async fn find(db: impl Into<Db<'_>>, id: GroupId) -> Result<Option<StoredGro
     statement.push("id = ");
     statement.push_value(group_id::text(id));
     Ok(read_all(&mut db.into(), statement).await?.pop())
+}
+
+/// Those of `ids` that do not exist.
+pub async fn missing(db: impl Into<Db<'_>>, ids: &[GroupId]) -> Result<Vec<GroupId>> {
+    let mut db = db.into();
+    let mut found = HashSet::new();
+    for piece in ids.chunks(MAX_VALUES) {
+        let mut statement = query("select id from groups where id in ");
+        statement.push_list(piece.iter().map(|id| group_id::text(*id)));
+        for row in db.rows(statement).await? {
+            found.insert(group_id::parse("id", &row.get::<String>("id")?)?);
+        }
+    }
+    let missing = ids.iter().copied().filter(|id| !found.contains(id));
+    Ok(missing.collect())
 }
 
 /// The groups of one kind, oldest first; `wanted` is a part of the name.

@@ -46,6 +46,13 @@ body! {
         /// And before this one; at most 92 days after.
         to: required Timestamp,
     }
+    check |period| {
+        if let (Some(from), Some(to)) = (&from, &to)
+            && let Err(message) = check_period(*from, *to)
+        {
+            period.inconsistent("to", message);
+        }
+    }
 }
 
 /// What the draft would have done. The totals are exact; lists are cut, and say so.
@@ -142,7 +149,6 @@ pub(crate) async fn simulate_access_profile(
     Json(body): Json<SimulateAccessProfile>,
 ) -> Answer<Json<SimulationView>> {
     let SimulateAccessProfile { draft, from, to } = body;
-    check_period(from, to)?;
     let _turn = start(&ctx)?;
     let draft = validated(&ctx, id, draft).await?;
     catch_up(&ctx).await;
@@ -187,17 +193,14 @@ fn concerns(entry: &LogEntry, profile: ProfileId) -> bool {
     }
 }
 
-fn check_period(from: Timestamp, to: Timestamp) -> Answer<()> {
+fn check_period(from: Timestamp, to: Timestamp) -> Result<(), String> {
     if to <= from {
-        return Err(Problem::inconsistent(
-            "/to",
-            "`to` must be later than `from`",
-        ));
+        return Err("`to` must be later than `from`".to_owned());
     }
     if to.micros_since(from) > MAX_DAYS * 86_400 * MICROS_PER_SECOND {
-        let message =
-            format!("`to` is more than {MAX_DAYS} days after `from`; try shorter periods");
-        return Err(Problem::inconsistent("/to", message));
+        return Err(format!(
+            "`to` is more than {MAX_DAYS} days after `from`; try shorter periods"
+        ));
     }
     Ok(())
 }

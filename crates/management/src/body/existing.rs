@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 
 use tollgate_domain::ids::{
-    BusinessUnitId, CustomerId, McpClientId, RoleId, TeamId, ToolGroupId, UserId,
+    BusinessUnitId, CustomerId, McpClientId, RoleId, TeamId, ToolGroupId, UserId, VirtualKeyId,
 };
 use tollgate_domain::snapshot::GroupId;
 use tollgate_storage::mcp::{clients, tool_groups};
-use tollgate_storage::{Store, groups, roles, users};
+use tollgate_storage::{Store, groups, roles, users, virtual_keys};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::{FromJson, Node, Problems};
-use crate::mcp::find_by_name;
 use crate::problem::Answer;
+use crate::state::ManagementParts;
 
 /// The id of something that exists.
 ///
@@ -44,6 +44,9 @@ pub(crate) enum Reference {
     Role(RoleId),
     ToolGroup(ToolGroupId),
     User(UserId),
+    /// An environment variable that the boot configuration lets a body name.
+    Variable(String),
+    VirtualKey(VirtualKeyId),
 }
 
 /// Everything that a body names, with its places.
@@ -79,8 +82,7 @@ refers! {
 impl<T: FromJson + Refers> FromJson for Existing<T> {
     fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let id = T::from_json(node, problems)?;
-        let place = (node.pointer.clone(), id.reference());
-        problems.references.0.push(place);
+        problems.refer(node.pointer.as_str(), id.reference());
         Some(Self(id))
     }
 
@@ -90,17 +92,25 @@ impl<T: FromJson + Refers> FromJson for Existing<T> {
 }
 
 impl References {
+    pub(super) fn push(&mut self, pointer: String, reference: Reference) {
+        self.0.push((pointer, reference));
+    }
+
     /// Adds a problem for each thing that does not exist. Every thing is looked up once, those of a kind together.
-    pub(super) async fn check(self, store: &Store, problems: &mut Problems) -> Answer<()> {
+    pub(super) async fn check(
+        self,
+        parts: &ManagementParts,
+        problems: &mut Problems,
+    ) -> Answer<()> {
         let named: BTreeSet<Reference> = self
             .0
             .iter()
             .map(|(_, reference)| reference.clone())
             .collect();
-        let missing = find_missing(store, named).await?;
+        let missing = find_missing(parts, named).await?;
         for (pointer, reference) in self.0 {
             if missing.contains(&reference) {
-                problems.unknown(pointer, reference.describe());
+                problems.unknown(pointer, reference.describe(parts));
             }
         }
         Ok(())
@@ -108,8 +118,8 @@ impl References {
 }
 
 impl Reference {
-    /// For people.
-    fn describe(&self) -> String {
+    /// For people: that it is not there.
+    fn describe(&self, parts: &ManagementParts) -> String {
         match self {
             Self::Group(id) => {
                 let (thing, id) = (crate::groups::thing(*id), crate::groups::id_text(*id));
@@ -120,46 +130,87 @@ impl Reference {
             Self::Role(id) => format!("no role `{id}` exists"),
             Self::ToolGroup(id) => format!("no tool group `{id}` exists"),
             Self::User(id) => format!("no user `{id}` exists"),
+            Self::Variable(_) => format!(
+                "this environment variable cannot be named here; allowed are `{}`, and never `TOLLGATE_*`",
+                parts.environment_names.describe()
+            ),
+            Self::VirtualKey(id) => format!("no virtual key `{id}` exists"),
         }
     }
 }
 
-async fn find_missing(store: &Store, named: BTreeSet<Reference>) -> Answer<BTreeSet<Reference>> {
-    let (mut mcp_clients, mut tools, mut missing) = (Vec::new(), Vec::new(), BTreeSet::new());
-    let mut all_roles: Option<BTreeSet<RoleId>> = None;
+/// What a body names, kind by kind.
+#[derive(Default)]
+struct Named {
+    groups: Vec<GroupId>,
+    mcp_clients: Vec<McpClientId>,
+    mcp_names: Vec<String>,
+    roles: Vec<RoleId>,
+    tool_groups: Vec<ToolGroupId>,
+    missing: BTreeSet<Reference>,
+}
+
+async fn find_missing(
+    parts: &ManagementParts,
+    named: BTreeSet<Reference>,
+) -> Answer<BTreeSet<Reference>> {
+    let store = &parts.store;
+    let mut of = Named::default();
     for reference in named {
         let exists = match &reference {
+            Reference::Group(id) => {
+                of.groups.push(*id);
+                continue;
+            }
             Reference::McpClient(id) => {
-                mcp_clients.push(*id);
+                of.mcp_clients.push(*id);
+                continue;
+            }
+            Reference::McpClientName(name) => {
+                of.mcp_names.push(name.clone());
+                continue;
+            }
+            Reference::Role(id) => {
+                of.roles.push(*id);
                 continue;
             }
             Reference::ToolGroup(id) => {
-                tools.push(*id);
+                of.tool_groups.push(*id);
                 continue;
             }
-            Reference::McpClientName(name) => find_by_name(store, name).await?.is_some(),
-            Reference::Group(id) => groups::find(store, *id).await?.is_some(),
-            Reference::Role(id) => {
-                // Roles are few, and a body may name many.
-                let known = match all_roles.take() {
-                    Some(known) => known,
-                    None => roles::list(store)
-                        .await?
-                        .into_iter()
-                        .map(|role| role.id)
-                        .collect(),
-                };
-                all_roles.insert(known).contains(id)
-            }
+            // A body names one of these at most.
             Reference::User(id) => users::find(store, *id).await?.is_some(),
+            Reference::VirtualKey(id) => virtual_keys::find(store, *id).await?.is_some(),
+            Reference::Variable(name) => parts.environment_names.allow(name),
         };
         if !exists {
-            missing.insert(reference);
+            of.missing.insert(reference);
         }
     }
-    let absent = clients::missing(store, &mcp_clients).await?;
-    missing.extend(absent.into_iter().map(Reference::McpClient));
-    let absent = tool_groups::missing(store, &tools).await?;
-    missing.extend(absent.into_iter().map(Reference::ToolGroup));
-    Ok(missing)
+    of.look_up(store).await
+}
+
+impl Named {
+    async fn look_up(self, store: &Store) -> Answer<BTreeSet<Reference>> {
+        let mut missing = self.missing;
+        let absent = groups::missing(store, &self.groups).await?;
+        missing.extend(absent.into_iter().map(Reference::Group));
+        let absent = clients::missing(store, &self.mcp_clients).await?;
+        missing.extend(absent.into_iter().map(Reference::McpClient));
+        let absent = tool_groups::missing(store, &self.tool_groups).await?;
+        missing.extend(absent.into_iter().map(Reference::ToolGroup));
+        let names: Vec<&str> = self.mcp_names.iter().map(String::as_str).collect();
+        let known = clients::ids_by_name(store, &names).await?;
+        let absent = self.mcp_names.iter();
+        let absent = absent.filter(|name| !known.contains_key(&name.to_lowercase()));
+        missing.extend(absent.cloned().map(Reference::McpClientName));
+        if !self.roles.is_empty() {
+            // Roles are few, and a body may name many.
+            let known = roles::list(store).await?;
+            let known: BTreeSet<RoleId> = known.into_iter().map(|role| role.id).collect();
+            let absent = self.roles.into_iter().filter(|id| !known.contains(id));
+            missing.extend(absent.map(Reference::Role));
+        }
+        Ok(missing)
+    }
 }

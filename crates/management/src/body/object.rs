@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
 use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
 
-use super::{FromJson, Node, Patch, Problems};
+use super::{FromJson, Node, Patch, Problems, Reference};
 
 /// How far a name may be from a known one to be taken for a slip of the pen.
 const SIMILAR_ENOUGH: f64 = 0.75;
@@ -108,8 +108,22 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// Whether the field is there and not null.
     pub(crate) fn has(&self, name: &str) -> bool {
-        let mut fields = self.fields.iter();
-        fields.any(|(key, raw)| key == name && raw.get() != "null")
+        self.has_at(&[name])
+    }
+
+    /// Whether this place inside of the object is there and not null. What cannot be read has nothing in it.
+    pub(crate) fn has_at(&self, place: &[&str]) -> bool {
+        let Some((name, inner)) = place.split_first() else {
+            return true;
+        };
+        let found = self.fields.iter().find(|(key, _)| key == name);
+        found.is_some_and(|(_, raw)| has_at(raw, inner))
+    }
+
+    /// Notes that something must exist for the field to be right.
+    pub(crate) fn refer(&mut self, name: &str, reference: Reference) {
+        let pointer = child(&self.pointer, name);
+        self.problems.refer(pointer, reference);
     }
 
     /// A field, or with an empty name the whole object, that does not fit the others.
@@ -133,10 +147,7 @@ impl<'a, 'p> Object<'a, 'p> {
 
     /// The same for a place inside of a field.
     pub(crate) fn inconsistent_at(&mut self, place: &[&str], message: impl Into<String>) {
-        let whole = self.pointer.clone();
-        let pointer = place
-            .iter()
-            .fold(whole, |pointer, name| child(&pointer, name));
+        let pointer = self.place(place);
         self.problems.inconsistent(pointer, message);
     }
 
@@ -163,6 +174,18 @@ impl<'a, 'p> Object<'a, 'p> {
                 .push(child(&self.pointer, name), "unknown_field", message);
         }
     }
+}
+
+fn has_at(raw: &RawValue, place: &[&str]) -> bool {
+    let Some((name, inner)) = place.split_first() else {
+        return raw.get() != "null";
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+    let fields = deserializer.deserialize_map(FieldsVisitor);
+    fields.is_ok_and(|Fields(fields)| {
+        let found = fields.iter().find(|(key, _)| key == name);
+        found.is_some_and(|(_, raw)| has_at(raw, inner))
+    })
 }
 
 /// Two parsers could take different ones of two fields with one name.

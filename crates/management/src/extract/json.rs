@@ -24,7 +24,7 @@ impl<T: FromJson + Send> FromRequest<ManagementState> for Json<T> {
             return Err(not_json());
         }
         let bytes = read_bytes(request.into_body()).await?;
-        read_body(&bytes, &state.parts().store).await.map(Self)
+        read_body(&bytes, state.parts()).await.map(Self)
     }
 }
 

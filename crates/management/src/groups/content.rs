@@ -1,15 +1,18 @@
 //! What may be said of a group: the pure part of create and update.
 
+use std::marker::PhantomData;
+
 use tollgate_domain::IdSource;
 use tollgate_domain::access::profile::{OnUnknownPrice, ProfileContent, Reservation};
-use tollgate_domain::ids::{BusinessUnitId, CustomerId};
+use tollgate_domain::ids::{BusinessUnitId, CustomerId, TeamId};
 use tollgate_domain::snapshot::GroupId;
 use tollgate_domain::time::Zone;
 use tollgate_storage::groups::StoredGroup;
+use utoipa::openapi::{RefOr, Schema};
 
-use crate::body::{Description, Existing, Name, Patch, Problems, body};
+use crate::body::object::child;
+use crate::body::{Description, Existing, FromJson, Name, Node, Object, Patch, Problems, body};
 use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
-use crate::problem::Problem;
 
 body! {
     /// A new group.
@@ -85,23 +88,69 @@ fn patch<T>(value: Option<T>) -> Patch<T> {
     value.map_or(Patch::Absent, Patch::Value)
 }
 
+/// A kind of group, by the ids of its groups.
+pub(crate) trait Kind: Send + Sync + 'static {
+    /// Whether there may be groups above.
+    const HAS_PARENTS: bool;
+}
+
+impl Kind for TeamId {
+    const HAS_PARENTS: bool = true;
+}
+
+impl Kind for CustomerId {
+    const HAS_PARENTS: bool = false;
+}
+
+impl Kind for BusinessUnitId {
+    const HAS_PARENTS: bool = false;
+}
+
+/// What is said of a group of the kind `K`.
+#[derive(Debug)]
+pub(crate) struct Of<K, T> {
+    pub(crate) body: T,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind, T: FromJson> FromJson for Of<K, T> {
+    fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
+        let body = T::from_json(node, problems);
+        if !K::HAS_PARENTS {
+            refuse_parents(node, problems);
+        }
+        let kind = PhantomData;
+        body.map(|body| Self { body, kind })
+    }
+
+    fn schema() -> RefOr<Schema> {
+        T::schema()
+    }
+}
+
+fn refuse_parents(node: &Node<'_>, problems: &mut Problems) {
+    // What else is wrong with the object has been found.
+    let mut found = Problems::default();
+    let Some(object) = Object::read(node, &mut found) else {
+        return;
+    };
+    let fields = [
+        ("customer_id", "customer"),
+        ("business_unit_id", "business unit"),
+    ];
+    for (name, parent) in fields.into_iter().filter(|(name, _)| object.has(name)) {
+        let message = format!("only a team stands below a {parent}");
+        problems.inconsistent(child(&node.pointer, name), message);
+    }
+}
+
 /// The group after the update. Instants are left as they are.
-///
-/// # Errors
-/// Everything that is wrong with the body.
 pub(super) fn apply_update(
     current: &StoredGroup,
     body: UpdateGroup,
     ids: &dyn IdSource,
-) -> Result<StoredGroup, Problem> {
-    let mut problems = Problems::default();
-    let parents = read_parents(
-        current,
-        body.customer_id,
-        body.business_unit_id,
-        &mut problems,
-    );
-    problems.into_result()?;
+) -> StoredGroup {
+    let parents = read_parents(current, body.customer_id, body.business_unit_id);
     let old = &current.content;
     let mut content = ProfileContent {
         calendar_aligned: body.calendar_aligned.unwrap_or(old.calendar_aligned),
@@ -121,34 +170,21 @@ pub(super) fn apply_update(
             content.limits.rate_limit = Some(merge_rate_limit(before, new, ids));
         }
     }
-    Ok(StoredGroup {
+    StoredGroup {
         name: body.name.map_or_else(|| current.name.clone(), String::from),
         description: body.description.apply_to(current.description.clone()),
         content,
         parents,
         ..current.clone()
-    })
+    }
 }
 
-/// The groups above after the update. Only teams have any.
+/// The groups above after the update.
 fn read_parents(
     current: &StoredGroup,
     customer: Patch<Existing<CustomerId>>,
     unit: Patch<Existing<BusinessUnitId>>,
-    problems: &mut Problems,
 ) -> Vec<GroupId> {
-    if !matches!(current.id, GroupId::Team(_)) {
-        if matches!(customer, Patch::Value(_)) {
-            problems.inconsistent("/customer_id", "only a team stands below a customer");
-        }
-        if matches!(unit, Patch::Value(_)) {
-            problems.inconsistent(
-                "/business_unit_id",
-                "only a team stands below a business unit",
-            );
-        }
-        return current.parents.clone();
-    }
     let old_customer = current.parents.iter().find_map(|parent| match parent {
         GroupId::Customer(id) => Some(*id),
         _ => None,

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::content::{CreateGroup, UpdateGroup};
+use super::content::{CreateGroup, Of, UpdateGroup};
 use super::entity_profile::{self, GroupProfileBody, SetGroupProfile};
 use super::id_text;
 use super::operations::{self, AddMember, ListGroups, ListMembers, MemberList};
@@ -92,7 +92,7 @@ macro_rules! family {
                 responses((status = 201, body = $body), WriteRefusals), security(("management_key" = [$create_name])))]
             pub(crate) async fn $create_op(
                 ctx: Require<$create>,
-                Json(body): Json<CreateGroup>,
+                Json(Of { body, .. }): Json<Of<$id, CreateGroup>>,
             ) -> Answer<(StatusCode, Json<$body>)> {
                 let id = GroupId::$kind($id::from_uuid(ctx.parts().ids.next_uuid()));
                 let answer = |$one| (StatusCode::CREATED, Json($body { $one }));
@@ -116,7 +116,7 @@ macro_rules! family {
             pub(crate) async fn $update_op(
                 ctx: Require<$update>,
                 Path(id): Path<$id>,
-                Json(body): Json<UpdateGroup>,
+                Json(Of { body, .. }): Json<Of<$id, UpdateGroup>>,
             ) -> Answer<Json<$body>> {
                 let answer = |$one| Json($body { $one });
                 operations::update(&ctx, GroupId::$kind(id), body, answer).await

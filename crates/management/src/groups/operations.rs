@@ -105,7 +105,7 @@ pub(super) async fn create<A: Reply>(
         created_at: now,
         updated_at: now,
     };
-    let group = apply_update(&empty, body.into(), ctx.parts().ids.as_ref())?;
+    let group = apply_update(&empty, body.into(), ctx.parts().ids.as_ref());
     let mut tx = ctx.begin().await?;
     groups::create(&mut tx, &group)
         .await
@@ -126,7 +126,7 @@ pub(super) async fn update<A: Reply>(
     let old = get_existing(&mut tx, id).await?;
     let group = StoredGroup {
         updated_at: ctx.now(),
-        ..apply_update(&old, body, ctx.parts().ids.as_ref())?
+        ..apply_update(&old, body, ctx.parts().ids.as_ref())
     };
     groups::update(&mut tx, &group)
         .await

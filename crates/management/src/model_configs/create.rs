@@ -4,12 +4,11 @@ use tollgate_domain::ids::{ModelConfigId, UserId, VirtualKeyId};
 use tollgate_domain::limits::LimitSet;
 use tollgate_domain::provider::ProviderName;
 use tollgate_storage::model_configs::{self, ModelScope, StoredModelConfig};
-use tollgate_storage::{Tx, users, virtual_keys};
 
 use super::{ModelConfigBody, place_taken, view};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{FromJson, ModelEntry, Node, Problems, body};
+use crate::body::{FromJson, ModelEntry, Node, Problems, Reference, body};
 use crate::context::{Context, CreateProviders, Require};
 use crate::extract::Json;
 use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
@@ -36,10 +35,14 @@ body! {
         if has_no_budget && !limit.has("rate_limit") {
             limit.inconsistent("", "this sets no limit; send `budgets`, `rate_limit` or both");
         }
-        if let (Some(scope), Some(scope_id)) = (&scope, &scope_id)
-            && let Err(message) = read_scope(*scope, scope_id.as_deref())
-        {
-            limit.inconsistent("scope_id", message);
+        if let (Some(scope), Some(scope_id)) = (&scope, &scope_id) {
+            // A limit for somebody who does not exist would never hold.
+            match read_scope(*scope, scope_id.as_deref()) {
+                Ok(ModelScope::Global) => {}
+                Ok(ModelScope::VirtualKey(id)) => limit.refer("scope_id", Reference::VirtualKey(id)),
+                Ok(ModelScope::User(id)) => limit.refer("scope_id", Reference::User(id)),
+                Err(message) => limit.inconsistent("scope_id", message),
+            }
         }
     }
 }
@@ -105,7 +108,6 @@ pub(crate) async fn create_model_config(
         updated_at: now,
     };
     let mut tx = ctx.begin().await?;
-    check_scope(&mut tx, scope).await?;
     model_configs::create(&mut tx, &config)
         .await
         .map_err(place_taken)?;
@@ -150,22 +152,5 @@ fn read_scope(kind: Option<ScopeKind>, id: Option<&str>) -> Result<ModelScope, S
         (ScopeKind::VirtualKey | ScopeKind::User, None) => {
             Err("this scope needs a `scope_id`".to_owned())
         }
-    }
-}
-
-/// A limit for somebody who does not exist would never hold.
-async fn check_scope(tx: &mut Tx, scope: ModelScope) -> Answer<()> {
-    let exists = match scope {
-        ModelScope::Global => true,
-        ModelScope::VirtualKey(id) => virtual_keys::find(&mut *tx, id).await?.is_some(),
-        ModelScope::User(id) => users::find(&mut *tx, id).await?.is_some(),
-    };
-    if exists {
-        Ok(())
-    } else {
-        Err(Problem::unknown_reference(
-            "/scope_id",
-            "no such key or user exists",
-        ))
     }
 }

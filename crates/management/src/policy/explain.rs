@@ -16,6 +16,8 @@ use crate::limits::money;
 use crate::meters::LimitReading;
 use crate::problem::{Answer, Problem};
 
+const NEITHER_OR_BOTH: &str = "name either `virtual_key_id` or `user_id`";
+
 body! {
     /// A request that might be made.
     struct ExplainDecision {
@@ -38,7 +40,7 @@ body! {
     }
     check |body| {
         if body.has("virtual_key_id") == body.has("user_id") {
-            body.inconsistent("virtual_key_id", "name either `virtual_key_id` or `user_id`");
+            body.inconsistent("virtual_key_id", NEITHER_OR_BOTH);
         }
     }
 }
@@ -176,10 +178,8 @@ pub(crate) async fn explain_decision(
         (Some(key), None) => Subject::Key(key),
         (None, Some(user)) => Subject::User(user),
         _ => {
-            return Err(Problem::inconsistent(
-                "/virtual_key_id",
-                "name either `virtual_key_id` or `user_id`",
-            ));
+            // The body's own check has reported it.
+            return Err(Problem::inconsistent("/virtual_key_id", NEITHER_OR_BOTH));
         }
     };
     let question = Question {

@@ -1,13 +1,17 @@
 use http::StatusCode;
+use secrecy::ExposeSecret as _;
 use tollgate_domain::limits::LimitSet;
 use tollgate_domain::provider::{ProviderName, ProviderType};
 use tollgate_storage::providers::{self, StoredProvider};
 
-use super::settings::{CustomProviderInput, NetworkConfigInput, apply_network, default_type};
+use super::settings::{
+    CustomProviderInput, MASK, NO_VALUE, NetworkConfigInput, apply_network, check_address,
+    default_type,
+};
 use super::{ProviderBody, name_taken, view_with};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{Problems, body};
+use crate::body::{Problems, Secret, body};
 use crate::context::{CreateProviders, Require};
 use crate::extract::Json;
 use crate::problem::Answer;
@@ -22,6 +26,33 @@ body! {
         /// What kind of provider it is. Left out: its own for well-known names, else compatible with OpenAI.
         custom_provider_config: optional CustomProviderInput,
     }
+    check |body| {
+        let own_kind = body.has_at(&["custom_provider_config", "base_provider_type"]);
+        let kind = match (&provider, &custom_provider_config) {
+            (Some(name), Some(custom)) => Some(kind_of(name, custom.as_ref())),
+            (Some(name), None) if !own_kind => Some(default_type(name)),
+            _ => None,
+        };
+        if let (Some(name), Some(kind)) = (&provider, kind) {
+            let has_address = body.has_at(&["network_config", "base_url"]);
+            if let Err(message) = check_address(name, kind, has_address) {
+                body.inconsistent_at(&["network_config", "base_url"], message);
+            }
+        }
+        let headers = network_config.iter().flatten().filter_map(|network| network.extra_headers.as_ref());
+        for (name, Secret(value)) in headers.flatten() {
+            if value.expose_secret() == MASK {
+                body.inconsistent_at(&["network_config", "extra_headers", name], NO_VALUE);
+            }
+        }
+    }
+}
+
+/// What the provider speaks.
+fn kind_of(name: &ProviderName, custom: Option<&CustomProviderInput>) -> ProviderType {
+    custom
+        .and_then(|custom| custom.base_provider_type)
+        .unwrap_or_else(|| default_type(name))
 }
 
 /// Add a provider
@@ -38,10 +69,7 @@ pub(crate) async fn create_provider(
     let mut problems = Problems::default();
     let name = body.provider;
     let custom = body.custom_provider_config;
-    let kind = custom
-        .as_ref()
-        .and_then(|custom| custom.base_provider_type)
-        .unwrap_or_else(|| default_type(&name));
+    let kind = kind_of(&name, custom.as_ref());
     let network = apply_network(
         &name,
         kind,

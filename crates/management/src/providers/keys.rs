@@ -21,9 +21,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::settings::MASK;
-use crate::body::{FromJson, Node, NotBlank, Problems, Secret};
+use crate::body::{FromJson, Node, NotBlank, Problems, Reference, Secret};
 use crate::problem::{Answer, Problem};
-use crate::secrets::EnvironmentNames;
 use crate::state::ManagementState;
 
 /// What a value that names an environment variable starts with.
@@ -106,29 +105,16 @@ async fn get_existing(
         .ok_or_else(|| Problem::not_found("key of this provider", id))
 }
 
-/// A secret, or the name of an environment variable that may be named. A mask is `None`: keep what is stored.
-fn read_value(
-    Secret(value): &Secret,
-    names: &EnvironmentNames,
-    problems: &mut Problems,
-) -> Option<KeyValue> {
+/// A secret, or the name of an environment variable. A mask is `None`: keep what is stored.
+fn read_value(Secret(value): &Secret) -> Option<KeyValue> {
     let text = value.expose_secret();
     if text == MASK {
         return None;
     }
-    if let Some(name) = text.strip_prefix(ENV_PREFIX) {
-        if !names.allow(name) {
-            problems.invalid(
-                "/value",
-                format!(
-                    "this environment variable cannot be named here; allowed are `{}`, and never `TOLLGATE_*`",
-                    names.describe()
-                ),
-            );
-        }
-        return Some(KeyValue::Env(name.to_owned()));
-    }
-    Some(KeyValue::Literal(value.clone()))
+    Some(match text.strip_prefix(ENV_PREFIX) {
+        Some(name) => KeyValue::Env(name.to_owned()),
+        None => KeyValue::Literal(value.clone()),
+    })
 }
 
 /// A taken name as the 409 it is.
@@ -144,18 +130,19 @@ fn name_taken(error: StorageError, name: &str) -> Problem {
     }
 }
 
-/// A key that is sent in a header. An answer shows a missing one as an empty text, which an update may send back.
+/// A key that is sent in a header, or the name of an environment variable that has one. Answers show a missing value as
+/// an empty text and every other as a mask; where one is `STORED`, both may be sent back.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct KeySecret<const MAY_BE_EMPTY: bool>(pub(crate) Secret);
+pub(crate) struct KeySecret<const STORED: bool>(pub(crate) Secret);
 
-impl<const MAY_BE_EMPTY: bool> FromJson for KeySecret<MAY_BE_EMPTY> {
+impl<const STORED: bool> FromJson for KeySecret<STORED> {
     fn from_json(node: &Node<'_>, problems: &mut Problems) -> Option<Self> {
         let secret = Secret::from_json(node, problems)?;
         let text = secret.0.expose_secret();
         let is_printable = text
             .bytes()
             .all(|byte| byte == b'\t' || matches!(byte, b' '..=b'~'));
-        let is_blank = text.trim().is_empty() && !(MAY_BE_EMPTY && text.is_empty());
+        let is_blank = text.trim().is_empty() && !(STORED && text.is_empty());
         if is_blank || text.len() > MAX_VALUE || !is_printable {
             problems.invalid(
                 node.pointer.as_str(),
@@ -163,12 +150,20 @@ impl<const MAY_BE_EMPTY: bool> FromJson for KeySecret<MAY_BE_EMPTY> {
             );
             return None;
         }
+        if text == MASK && !STORED {
+            problems.inconsistent(node.pointer.as_str(), "a mask is no value; enter the key");
+            return None;
+        }
+        if let Some(name) = text.strip_prefix(ENV_PREFIX) {
+            let variable = Reference::Variable(name.to_owned());
+            problems.refer(node.pointer.as_str(), variable);
+        }
         Some(Self(secret))
     }
 
     fn schema() -> RefOr<Schema> {
         let visible = r"[\t\x20-\x7e]*[\x21-\x7e][\t\x20-\x7e]*";
-        let pattern = if MAY_BE_EMPTY {
+        let pattern = if STORED {
             format!("^({visible})?$")
         } else {
             format!("^{visible}$")

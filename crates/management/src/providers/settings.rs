@@ -18,6 +18,9 @@ use crate::problem::UNUSABLE_ADDRESS;
 /// What answers show instead of a secret. Sent back, it means: keep the secret.
 pub(crate) const MASK: &str = "********";
 
+/// Where a mask is sent and there is nothing that it could keep.
+pub(crate) const NO_VALUE: &str = "a mask keeps a value, and none is stored for this; enter it";
+
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const DEFAULT_RETRIES: u32 = 1;
@@ -101,6 +104,27 @@ fn default_base_url(name: &ProviderName) -> Option<&'static str> {
     }
 }
 
+/// Whether a new provider says where it is, if and only if it has to.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check_address(
+    name: &ProviderName,
+    kind: ProviderType,
+    is_given: bool,
+) -> Result<(), String> {
+    match kind {
+        ProviderType::Sandbox if is_given => {
+            Err("the `sandbox` provider is built in and has no address".to_owned())
+        }
+        ProviderType::Sandbox => Ok(()),
+        _ if is_given || default_base_url(name).is_some() => Ok(()),
+        _ => Err(format!(
+            "`base_url` is required: `{name}` is not a well-known provider"
+        )),
+    }
+}
+
 /// The settings after the request. `None` for a provider that has no network.
 ///
 /// A change of origin drops the extra headers that the request does not enter again: they are secrets of the old one.
@@ -111,31 +135,21 @@ pub(crate) fn apply_network(
     input: Option<&NetworkConfigInput>,
     problems: &mut Problems,
 ) -> Option<NetworkSettings> {
-    if kind == ProviderType::Sandbox {
-        if input.is_some_and(|input| input.base_url.is_some()) {
-            problems.inconsistent(
-                "/network_config/base_url",
-                "the `sandbox` provider is built in and has no address",
-            );
-        }
-        return None;
-    }
     let empty = NetworkConfigInput::default();
     let input = input.unwrap_or(&empty);
+    // A new one has been looked at with the rest of its body; here it matters what an old one is made into.
+    let has_address = input.base_url.is_some() || (kind != ProviderType::Sandbox && old.is_some());
+    if let Err(message) = check_address(name, kind, has_address) {
+        problems.inconsistent("/network_config/base_url", message);
+        return None;
+    }
+    if kind == ProviderType::Sandbox {
+        return None;
+    }
     let base_url = match (&input.base_url, old) {
         (Some(ServerUrl(url)), _) => Some(url.clone()),
         (None, Some(old)) => Some(old.base_url.clone()),
-        (None, None) => {
-            if let Some(url) = default_base_url(name) {
-                Url::parse(url).ok()
-            } else {
-                problems.inconsistent(
-                    "/network_config/base_url",
-                    format!("`base_url` is required: `{name}` is not a well-known provider"),
-                );
-                None
-            }
-        }
+        (None, None) => default_base_url(name).and_then(|url| Url::parse(url).ok()),
     }?;
     let keeps_origin = old.is_some_and(|old| old.base_url.origin() == base_url.origin());
     let old_headers = old
@@ -276,10 +290,9 @@ fn read_headers(
         let kept = old.iter().find(|(old, _)| *old == lower);
         match kept {
             Some((_, kept)) if value.expose_secret() == MASK => headers.push((lower, kept.clone())),
-            None if value.expose_secret() == MASK => problems.invalid(
-                child("/network_config/extra_headers", name),
-                "enter the value: none is stored for this origin",
-            ),
+            None if value.expose_secret() == MASK => {
+                problems.inconsistent(child("/network_config/extra_headers", name), NO_VALUE);
+            }
             _ => headers.push((lower, value.clone())),
         }
     }

@@ -56,6 +56,123 @@ async fn a_scope_without_its_id_is_reported_with_everything_else(app: TestApp) {
     }
 }
 
+on_both_engines!(what_other_fields_need_is_reported_with_everything_else);
+async fn what_other_fields_need_is_reported_with_everything_else(app: TestApp) {
+    let client = async |body: Value| places(app.post("/api/mcp/client", &body.to_string()).await);
+    let program = json!({"name": "", "connection_type": "stdio", "connection_string": "********", "headers": {"a/b": "********"}});
+    assert_eq!(
+        client(program).await,
+        [
+            "/connection_string",
+            "/connection_string",
+            "/headers/a~1b",
+            "/name",
+            "/stdio_config"
+        ]
+    );
+    let server = json!({"name": "", "connection_type": "sse", "stdio_config": {"command": "x", "envs": {"K": "********"}}});
+    assert_eq!(
+        client(server).await,
+        [
+            "/connection_string",
+            "/name",
+            "/stdio_config",
+            "/stdio_config/envs/K"
+        ]
+    );
+
+    let provider = async |body: Value| places(app.post("/api/providers", &body.to_string()).await);
+    let nowhere = json!({"provider": "mine", "network_config": {"max_retries": 11, "extra_headers": {"x-a": "********"}}});
+    assert_eq!(
+        provider(nowhere).await,
+        ["/network_config/base_url", "/network_config/max_retries"]
+    );
+    let masked = json!({"provider": "mine", "network_config": {"extra_headers": {"x-a": "********"}}, "x": 1});
+    assert_eq!(
+        provider(masked).await,
+        [
+            "/network_config/base_url",
+            "/network_config/extra_headers/x-a",
+            "/x"
+        ]
+    );
+    let sandbox =
+        json!({"provider": "sandbox", "network_config": {"base_url": "https://x.example"}, "x": 1});
+    assert_eq!(provider(sandbox).await, ["/network_config/base_url", "/x"]);
+    // What it speaks is not known, so neither is whether it needs an address.
+    let unknown =
+        json!({"provider": "mine", "custom_provider_config": {"base_provider_type": "cobol"}});
+    assert_eq!(
+        provider(unknown).await,
+        ["/custom_provider_config/base_provider_type"]
+    );
+
+    let mine = r#"{"provider": "mine", "network_config": {"base_url": "https://llm.example"}}"#;
+    app.post("/api/providers", mine).await.expect(201);
+    let key = async |body: Value| {
+        let path = "/api/providers/mine/keys";
+        places(app.post(path, &body.to_string()).await)
+    };
+    for value in ["env.PATH", "env.TOLLGATE_API_KEY", "env.", "********"] {
+        let body = json!({"name": "", "value": value, "weight": -1});
+        assert_eq!(key(body).await, ["/name", "/value", "/weight"], "{value}");
+    }
+}
+
+on_both_engines!(what_stands_above_a_group_is_reported_with_everything_else);
+async fn what_stands_above_a_group_is_reported_with_everything_else(app: TestApp) {
+    let made = app
+        .post("/api/governance/customers", r#"{"name": "C"}"#)
+        .await;
+    let customer = made.expect(201).text_at("/customer/id");
+    let unit = "bu_000000000000000000000000000000ff";
+    let body = json!({"name": "", "customer_id": customer, "business_unit_id": unit}).to_string();
+    for path in [
+        "/api/governance/customers",
+        "/api/governance/business-units",
+    ] {
+        let answer = app.post(path, &body).await;
+        let expected = [
+            "/business_unit_id",
+            "/business_unit_id",
+            "/customer_id",
+            "/name",
+        ];
+        assert_eq!(places(answer), expected, "{path}");
+    }
+    let path = format!("/api/governance/customers/{customer}");
+    let edit = json!({"tags": [], "customer_id": customer}).to_string();
+    let answer = app.put(&path, &edit).await;
+    assert_eq!(places(answer), ["/customer_id", "/tags"]);
+    app.put(&path, r#"{"customer_id": null}"#).await.expect(200);
+    let answer = app.post("/api/governance/teams", &body).await;
+    assert_eq!(places(answer), ["/business_unit_id", "/name"]);
+}
+
+on_both_engines!(whom_a_body_names_is_reported_with_everything_else);
+async fn whom_a_body_names_is_reported_with_everything_else(app: TestApp) {
+    let user = "user_000000000000000000000000000000ff";
+    let key = "vk_000000000000000000000000000000ff";
+    let team = "team_000000000000000000000000000000ff";
+    let body = json!({"name": "", "user_id": user, "team_id": team}).to_string();
+    assert_eq!(
+        places(app.post(KEYS, &body).await),
+        ["/name", "/team_id", "/user_id", "/user_id"]
+    );
+    for (scope, id) in [("user", user), ("virtual_key", key)] {
+        let body = json!({"model_name": "", "scope": scope, "scope_id": id,
+            "budgets": [{"max_limit": 1, "reset_duration": "1d"}]});
+        let path = "/api/governance/model-configs";
+        let answer = app.post(path, &body.to_string()).await;
+        assert_eq!(places(answer), ["/model_name", "/scope_id"]);
+    }
+    let id = app.add_profile(r#"{"name": "P"}"#).await;
+    let body = json!({"draft": {"name": ""}, "from": "2026-11-02T00:00:00Z", "to": "2026-11-01T00:00:00Z"});
+    let path = format!("{PROFILES}/{id}/simulate");
+    let answer = app.post(&path, &body.to_string()).await;
+    assert_eq!(places(answer), ["/draft/name", "/to"]);
+}
+
 on_both_engines!(every_kind_of_problem_is_reported_together);
 async fn every_kind_of_problem_is_reported_together(app: TestApp) {
     let id = app.add_profile(r#"{"name": "P"}"#).await;

@@ -38,7 +38,7 @@ body! {
         mcp_configs: optional Vec<McpConfigInput>,
         /// The user who makes it, and for whom it speaks; not together with `team_id` or `customer_id`. When one of the
         /// user's profiles governs created keys, the key is placed under them.
-        user_id: optional UserId,
+        user_id: optional Existing<UserId>,
         /// The team it speaks for; not together with `customer_id`.
         team_id: optional Existing<TeamId>,
         /// The customer it speaks for; not together with `team_id`.
@@ -57,8 +57,15 @@ body! {
         on_unknown_price: optional OnUnknownPrice,
     }
     check |key| {
+        let is_of_group = key.has("team_id") || key.has("customer_id");
         if key.has("team_id") && key.has("customer_id") {
             key.inconsistent("customer_id", NOT_BOTH);
+        }
+        if key.has("user_id") && is_of_group {
+            key.inconsistent(
+                "user_id",
+                "a key speaks for a user, a team or a customer; name one of them",
+            );
         }
     }
 }

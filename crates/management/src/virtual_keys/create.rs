@@ -33,7 +33,7 @@ pub(crate) async fn create_virtual_key(
     Json(body): Json<CreateVirtualKey>,
 ) -> Answer<(StatusCode, Json<VirtualKeyBody>)> {
     let secret = NewSecret::generate(VIRTUAL_KEY_PREFIX, ctx.parts().secrets.as_ref())?;
-    let user = body.user_id;
+    let user = body.user_id.as_ref().map(|user| user.0);
     let (body, now) = (UpdateVirtualKey::from(body), ctx.now());
     let empty = VirtualKey {
         id: VirtualKeyId::from_uuid(ctx.parts().ids.next_uuid()),
@@ -52,12 +52,6 @@ pub(crate) async fn create_virtual_key(
     let mut key = apply_update(&empty, &body, ctx.parts().ids.as_ref())?;
     let mut tx = ctx.begin().await?;
     if let Some(user) = user {
-        if key.holder != KeyHolder::User(user) {
-            return Err(Problem::inconsistent(
-                "/user_id",
-                "a key speaks for a user, a team or a customer; name one of them",
-            ));
-        }
         key.is_managed = is_governed(&mut tx, user, now).await?;
     }
     if let Some(configs) = &body.mcp_configs {

@@ -1,6 +1,6 @@
 //! MCP clients: one for each server that Tollgate connects to.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -162,6 +162,40 @@ pub async fn list(
         .map(|row| read(db.store().vault(), row))
         .collect::<Result<_>>()?;
     Ok(Page { items, total })
+}
+
+/// The clients with these names, without regard to case, by their names in lower case.
+pub async fn ids_by_name(
+    db: impl Into<Db<'_>>,
+    names: &[&str],
+) -> Result<HashMap<String, McpClientId>> {
+    let mut db = db.into();
+    let mut found = HashMap::new();
+    for piece in names.chunks(MAX_VALUES) {
+        let mut statement = query("select id, name_key from mcp_clients where name_key in ");
+        statement.push_list(piece.iter().map(|name| name.to_lowercase()));
+        for row in db.rows(statement).await? {
+            found.insert(row.get("name_key")?, row.parse("id")?);
+        }
+    }
+    Ok(found)
+}
+
+/// The names of these clients.
+pub async fn names(
+    db: impl Into<Db<'_>>,
+    ids: &[McpClientId],
+) -> Result<HashMap<McpClientId, String>> {
+    let mut db = db.into();
+    let mut found = HashMap::new();
+    for piece in ids.chunks(MAX_VALUES) {
+        let mut statement = query("select id, name from mcp_clients where id in ");
+        statement.push_list(piece.iter().map(ToString::to_string));
+        for row in db.rows(statement).await? {
+            found.insert(row.parse("id")?, row.get("name")?);
+        }
+    }
+    Ok(found)
 }
 
 /// Those of `ids` that do not exist.

@@ -7,9 +7,10 @@ use tollgate_domain::Usd;
 use tollgate_storage::mcp::clients::{ConnectionType, StoredMcpClient};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 
-use crate::body::{FromJson, Name, Node, NotBlank, Problems, Secret, body};
+use crate::body::object::child;
+use crate::body::{FromJson, Name, Node, NotBlank, Object, Problems, Secret, body};
 use crate::problem::{Problem, UNUSABLE_ADDRESS};
-use crate::providers::{MASK, check_server_url};
+use crate::providers::{MASK, NO_VALUE, check_server_url};
 
 body! {
     /// A new MCP client.
@@ -28,6 +29,30 @@ body! {
         tools_to_execute: optional Vec<String>,
         /// US dollars for a call of a tool.
         tool_pricing: optional BTreeMap<String, Usd>,
+    }
+    check |client| {
+        if let Some(Connection(kind)) = &connection_type {
+            let is_program = *kind == ConnectionType::Stdio;
+            if is_program && !client.has("stdio_config") {
+                client.inconsistent("stdio_config", NEEDS_PROGRAM);
+            }
+            if !is_program && !client.has("connection_string") {
+                client.inconsistent("connection_string", NEEDS_ADDRESS);
+            }
+            refuse_other_kind(client, is_program);
+        }
+        if let Some(Some(ServerAddress(Secret(address)))) = &connection_string
+            && address.expose_secret() == MASK
+        {
+            client.inconsistent("connection_string", NO_VALUE);
+        }
+        let stdio = stdio_config.iter().flatten().filter_map(|stdio| stdio.envs.as_ref());
+        for name in stdio.flat_map(masked) {
+            client.inconsistent_at(&["stdio_config", "envs", name], NO_VALUE);
+        }
+        for name in headers.iter().flatten().flat_map(masked) {
+            client.inconsistent_at(&["headers", name], NO_VALUE);
+        }
     }
 }
 
@@ -49,6 +74,32 @@ body! {
         /// Replaces all of them.
         tool_pricing: given BTreeMap<String, Usd>,
     }
+    check |client| {
+        if let Some(Some(Connection(kind))) = &connection_type {
+            refuse_other_kind(client, *kind == ConnectionType::Stdio);
+        }
+    }
+}
+
+const NEEDS_PROGRAM: &str = "`stdio` needs a `stdio_config` with a `command`";
+const NEEDS_ADDRESS: &str = "`http` and `sse` need a `connection_string`";
+
+/// What one kind of connection has no use for would be forgotten without a word.
+fn refuse_other_kind(client: &mut Object<'_, '_>, is_program: bool) {
+    if is_program && client.has("connection_string") {
+        let message = "`stdio` starts a program and has no address; leave it out or set it to null";
+        client.inconsistent("connection_string", message);
+    }
+    if !is_program && client.has("stdio_config") {
+        let message = "`http` and `sse` start no program; leave it out or set it to null";
+        client.inconsistent("stdio_config", message);
+    }
+}
+
+/// The names whose values are masks.
+fn masked(secrets: &BTreeMap<String, Secret>) -> impl Iterator<Item = &String> {
+    let is_mask = |(_, Secret(value)): &(&String, &Secret)| value.expose_secret() == MASK;
+    secrets.iter().filter(is_mask).map(|(name, _)| name)
 }
 
 body! {
@@ -178,10 +229,7 @@ fn check(client: &mut StoredMcpClient, problems: &mut Problems) {
         client.secrets.headers.clear();
         let command = client.settings.command.as_deref().unwrap_or_default();
         if command.trim().is_empty() {
-            problems.inconsistent(
-                "/stdio_config",
-                "`stdio` needs a `stdio_config` with a `command`",
-            );
+            problems.inconsistent("/stdio_config", NEEDS_PROGRAM);
         }
         return;
     }
@@ -189,10 +237,7 @@ fn check(client: &mut StoredMcpClient, problems: &mut Problems) {
     client.settings.args.clear();
     client.secrets.envs.clear();
     if client.secrets.connection_string.is_none() {
-        problems.inconsistent(
-            "/connection_string",
-            "`http` and `sse` need a `connection_string`",
-        );
+        problems.inconsistent("/connection_string", NEEDS_ADDRESS);
     }
 }
 
@@ -208,10 +253,7 @@ fn merge(
         let is_mask = value.expose_secret() == MASK;
         match old.iter().find(|(known, _)| *known == name) {
             Some((_, kept)) if is_mask => merged.push((name, kept.clone())),
-            None if is_mask => problems.invalid(
-                format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
-                "enter the value: none is stored",
-            ),
+            None if is_mask => problems.inconsistent(child(pointer, &name), NO_VALUE),
             _ => merged.push((name, value)),
         }
     }

@@ -1,12 +1,12 @@
 use http::StatusCode;
 use tollgate_domain::ids::ProviderKeyId;
 use tollgate_domain::provider::ProviderName;
-use tollgate_storage::providers::keys::{self, StoredProviderKey};
+use tollgate_storage::providers::keys::{self, KeyValue, StoredProviderKey};
 
 use super::{Aliases, KeySecret, ProviderKeyBody, ProviderKeyView, name_taken, read_value};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{ModelEntry, Name, Problems, Weight, body};
+use crate::body::{ModelEntry, Name, Weight, body};
 use crate::context::{CreateProviders, Require};
 use crate::extract::{Json, Path};
 use crate::problem::Answer;
@@ -47,15 +47,11 @@ pub(crate) async fn create_provider_key(
 ) -> Answer<(StatusCode, Json<ProviderKeyBody>)> {
     let now = ctx.now();
     let id = ProviderKeyId::from_uuid(ctx.parts().ids.next_uuid());
-    let mut problems = Problems::default();
     let key = StoredProviderKey {
         id,
         name: body.name.into(),
-        value: read_value(&body.value.0, &ctx.parts().environment_names, &mut problems)
-            .unwrap_or_else(|| {
-                problems.invalid("/value", "a mask is no value; enter the key");
-                keys::KeyValue::Missing
-            }),
+        // It is no mask: reading the body has seen to that.
+        value: read_value(&body.value.0).unwrap_or(KeyValue::Missing),
         models: model_names(body.models.unwrap_or_default()),
         blacklisted_models: model_names(body.blacklisted_models.unwrap_or_default()),
         weight: body.weight.map_or(1.0, |weight| weight.0),
@@ -65,7 +61,6 @@ pub(crate) async fn create_provider_key(
         created_at: now,
         updated_at: now,
     };
-    problems.into_result()?;
     let mut tx = ctx.begin().await?;
     crate::providers::get_existing(&mut tx, &key.provider).await?;
     keys::create(&mut tx, &key)

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{ModelEntry, Name, Problems, Secret, Weight, body};
+use crate::body::{ModelEntry, Name, Secret, Weight, body};
 use crate::context::{Context, Require, UpdateProviders};
 use crate::extract::{Json, Path};
-use crate::problem::Answer;
+use crate::problem::{Answer, Problem};
 use crate::provider_configs::model_names;
 
 body! {
@@ -66,9 +66,7 @@ fn apply(
     old: &StoredProviderKey,
     body: UpdateProviderKey,
 ) -> Answer<StoredProviderKey> {
-    let mut problems = Problems::default();
     let is_switched_on = body.enabled == Some(true);
-    let names = &ctx.parts().environment_names;
     // An empty text is how an answer shows a value that is missing: sent back, it changes nothing.
     let value = body
         .value
@@ -77,7 +75,7 @@ fn apply(
             let is_blank = secrecy::ExposeSecret::expose_secret(value).is_empty();
             !(is_blank && matches!(old.value, KeyValue::Missing))
         })
-        .and_then(|value| read_value(&value, names, &mut problems));
+        .and_then(|value| read_value(&value));
     let is_entered_again = value.is_some() && matches!(old.value, KeyValue::Missing);
     let new = StoredProviderKey {
         name: body.name.map_or_else(|| old.name.clone(), String::from),
@@ -95,11 +93,10 @@ fn apply(
         ..old.clone()
     };
     if is_switched_on && matches!(new.value, KeyValue::Missing) {
-        problems.inconsistent(
+        return Err(Problem::inconsistent(
             "/value",
             "this key has no value since its provider's address changed; enter it again",
-        );
+        ));
     }
-    problems.into_result()?;
     Ok(new)
 }

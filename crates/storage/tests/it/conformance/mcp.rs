@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use secrecy::ExposeSecret;
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use tollgate_storage::mcp::clients::{
@@ -52,6 +54,11 @@ on_both_engines! {
         assert!(page.items[0].secrets.connection_string.is_none());
         let unknown = McpClientId::from_uuid(uuid(9));
         assert_eq!(clients::missing(store, &[files.id, unknown]).await.unwrap(), [unknown]);
+        let names = clients::names(store, &[files.id, unknown]).await.unwrap();
+        assert_eq!(names, HashMap::from([(files.id, files.name.clone())]));
+        let wanted = [files.name.to_uppercase(), "nobody".to_owned()];
+        let ids = clients::ids_by_name(store, &[&wanted[0], &wanted[1]]).await.unwrap();
+        assert_eq!(ids, HashMap::from([(files.name.to_lowercase(), files.id)]));
         in_tx!(store, tx => {
             assert!(clients::delete(&mut tx, files.id).await.unwrap());
             assert!(!clients::delete(&mut tx, files.id).await.unwrap());
