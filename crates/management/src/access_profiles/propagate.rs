@@ -181,7 +181,7 @@ async fn wanted_users(tx: &mut Tx, body: &Propagate) -> Answer<Option<BTreeSet<U
             if members.items.is_empty() {
                 break;
             }
-            users.extend(members.items);
+            users.extend(members.items.into_iter().map(|member| member.user));
             page.offset += u64::from(BATCH);
         }
     }

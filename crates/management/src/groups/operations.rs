@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use tollgate_domain::access::profile::ProfileContent;
 use tollgate_domain::ids::UserId;
 use tollgate_domain::snapshot::GroupId;
+use tollgate_storage::StorageError;
 use tollgate_storage::groups::{self, GroupKind, StoredGroup, members};
-use tollgate_storage::{StorageError, users};
 use utoipa::{IntoParams, ToSchema};
 
 use super::content::{CreateGroup, UpdateGroup, apply_update};
@@ -170,17 +170,15 @@ pub(super) async fn list_members(
     let page = Page::new(query.limit, query.offset)?;
     get_existing(ctx.store(), id).await?;
     let found = members::list(ctx.store(), id, query.search.as_deref(), page.into()).await?;
-    let mut views = Vec::with_capacity(found.items.len());
-    for user in found.items {
-        // At most a hundred look-ups by primary key.
-        if let Some(user) = users::find(ctx.store(), user).await? {
-            views.push(MemberView {
-                user_id: user.id.to_string(),
-                name: user.name,
-                email: user.email,
-            });
-        }
-    }
+    let views: Vec<MemberView> = found
+        .items
+        .into_iter()
+        .map(|member| MemberView {
+            user_id: member.user.to_string(),
+            name: member.name,
+            email: member.email,
+        })
+        .collect();
     Ok(Json(MemberList {
         count: count(&views),
         members: views,

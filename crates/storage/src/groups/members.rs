@@ -13,6 +13,17 @@ use crate::search;
 use crate::sql::query;
 use crate::tx::{Db, Tx};
 
+/// A user as a member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The user.
+    pub user: UserId,
+    /// The user's name.
+    pub name: String,
+    /// The user's e-mail address.
+    pub email: String,
+}
+
 /// Makes a user a member. Nothing changes when the user is one.
 ///
 /// # Errors
@@ -53,14 +64,20 @@ pub async fn list(
     group: GroupId,
     wanted: Option<&str>,
     page: PageRequest,
-) -> Result<Page<UserId>> {
+) -> Result<Page<Member>> {
     let mut db = db.into();
-    let mut count = query("select count(*) as amount from group_members where group_id = $1")
-        .bind(group_id::text(group));
-    let mut rows =
-        query("select user_id from group_members where group_id = $1").bind(group_id::text(group));
+    let mut count = query(
+        "select count(*) as amount from group_members join users on users.id = user_id
+         where group_id = $1",
+    )
+    .bind(group_id::text(group));
+    let mut rows = query(
+        "select user_id, users.name, users.email from group_members
+         join users on users.id = user_id where group_id = $1",
+    )
+    .bind(group_id::text(group));
     if let Some(pattern) = search::pattern(wanted) {
-        let searched = ["(select search_text from users where users.id = group_members.user_id)"];
+        let searched = ["users.search_text"];
         search::push_any(&mut count, &searched, &pattern);
         search::push_any(&mut rows, &searched, &pattern);
     }
@@ -71,7 +88,13 @@ pub async fn list(
         .rows(rows)
         .await?
         .iter()
-        .map(|row| row.parse("user_id"))
+        .map(|row| {
+            Ok(Member {
+                user: row.parse("user_id")?,
+                name: row.get("name")?,
+                email: row.get("email")?,
+            })
+        })
         .collect::<Result<_>>()?;
     Ok(Page { items, total })
 }

@@ -1,7 +1,8 @@
 use tollgate_domain::ids::{BusinessUnitId, CopyId, CustomerId, ProfileId, TeamId};
 use tollgate_domain::snapshot::{GroupId, GroupProfileMode, KeyHolder, SnapshotChange};
+use tollgate_storage::groups::members::{self, Member};
 use tollgate_storage::groups::profiles::{self as group_profiles, GroupCopy};
-use tollgate_storage::groups::{self, GroupKind, StoredGroup, members};
+use tollgate_storage::groups::{self, GroupKind, StoredGroup};
 use tollgate_storage::{Constraint, PageRequest, StorageError, profiles, users, virtual_keys};
 
 use crate::fixture::{
@@ -14,6 +15,15 @@ fn team(number: u128) -> GroupId {
 
 fn customer(number: u128) -> GroupId {
     GroupId::Customer(CustomerId::from_uuid(uuid(number)))
+}
+
+fn member(number: u128) -> Member {
+    let user = user(number, &format!("U{number}"));
+    Member {
+        user: user.id,
+        name: user.name,
+        email: user.email,
+    }
 }
 
 fn group(id: GroupId, name: &str, parents: &[GroupId]) -> StoredGroup {
@@ -114,9 +124,11 @@ on_both_engines! {
         });
         assert_eq!(changes, [SnapshotChange::User(user_id(1)), SnapshotChange::User(user_id(2))]);
         let page = members::list(store, team(2), None, PageRequest { limit: 1, offset: 1 }).await.unwrap();
-        assert_eq!((page.items, page.total), (vec![user_id(2)], 2));
+        assert_eq!((page.items, page.total), (vec![member(2)], 2));
         let page = members::list(store, team(2), Some("u2"), PageRequest::default()).await.unwrap();
-        assert_eq!((page.items, page.total), (vec![user_id(2)], 1));
+        assert_eq!((page.items, page.total), (vec![member(2)], 1));
+        let missing = groups::missing(store, &[team(2), team(9), customer(1)]).await.unwrap();
+        assert_eq!(missing, [team(9)]);
         assert_eq!(members::of_user(store, user_id(1)).await.unwrap(), [customer(1), team(2)]);
         let both = members::of_users(store, &[user_id(1), user_id(2)]).await.unwrap();
         assert_eq!(both[&user_id(2)], [team(2)]);
