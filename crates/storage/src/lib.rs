@@ -16,6 +16,7 @@ mod backup;
 mod error;
 mod fold;
 mod group_id;
+mod lists;
 mod lock;
 mod page;
 mod reseal;

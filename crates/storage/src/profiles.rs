@@ -9,12 +9,20 @@ use tollgate_domain::access::profile::{AccessProfile, ProfileContent, Rotation};
 use tollgate_domain::ids::{BudgetId, ProfileId, ProviderConfigId};
 
 use crate::error::{Result, StorageError};
+use crate::lists::{self, List};
 use crate::page::{Page, PageRequest};
+use crate::search;
 use crate::sql::{Query, Row, query, to_json};
 use crate::tx::{Db, Tx};
-use crate::{search, totals};
 
-const KIND: &str = "access_profiles";
+/// Its ids count up, so they are the positions.
+const LIST: List = List {
+    kind: "access_profiles",
+    table: "access_profiles",
+    position: "id",
+    select: SELECT,
+    found_id: "cast(entity_id as bigint)",
+};
 
 const SELECT: &str = "select id, name, description, is_active, version, tags, content, next_rotation_at, \
                       last_rotation_at, created_at, updated_at from access_profiles where true";
@@ -90,8 +98,8 @@ pub async fn create(
         updated_at: now,
     };
     put_tags(tx, &profile).await?;
-    search::index(tx, KIND, &id.to_string(), &text).await?;
-    totals::add(tx, KIND, 1).await?;
+    search::index(tx, LIST.kind, &id.to_string(), &text).await?;
+    lists::added(tx, LIST.kind, id.0).await?;
     versions::record(tx, &profile, changed_by).await?;
     Ok(profile)
 }
@@ -127,40 +135,29 @@ pub async fn list(
     filter: &ProfileFilter,
     page: PageRequest,
 ) -> Result<Page<AccessProfile>> {
-    let mut db = db.into();
-    let search = search::plan(&mut db, KIND, filter.search.as_deref()).await?;
-    let mut count = query("select count(*) as amount from access_profiles where true");
-    let mut rows = query(SELECT);
-    for statement in [&mut count, &mut rows] {
-        if let Some(search) = &search {
-            search.push_for_integers(statement);
-        }
+    let tags: Vec<String> = filter.tags.iter().map(|tag| tag.to_lowercase()).collect();
+    let tagged = |query: &mut Query| {
         if let Some(is_active) = filter.is_active {
-            statement.push(" and is_active = ");
-            statement.push_value(is_active);
+            query.push(" and is_active = ");
+            query.push_value(is_active);
         }
-        if !filter.tags.is_empty() {
-            statement.push(
+        if !tags.is_empty() {
+            query.push(
                 " and id in (select access_profile_id from access_profile_tags where tag_key in ",
             );
-            statement.push_list(filter.tags.iter().map(|tag| tag.to_lowercase()));
-            statement.push(")");
+            query.push_list(tags.iter().map(String::as_str));
+            query.push(")");
         }
-    }
-    rows.push(" order by id");
-    rows.push_page(page);
-    let is_whole = search.is_none() && filter.is_active.is_none() && filter.tags.is_empty();
-    let total = if is_whole {
-        totals::get(&mut db, KIND).await?
-    } else {
-        db.count(count).await?
     };
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
+    let (rows, total) = lists::page(
+        &mut db.into(),
+        &LIST,
+        filter.search.as_deref(),
+        tagged,
+        page,
+    )
+    .await?;
+    let items = rows.iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items, total })
 }
 
@@ -212,7 +209,8 @@ pub async fn update(
         });
     }
     put_tags(tx, &profile).await?;
-    search::index(tx, KIND, &profile.id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &profile.id.to_string(), &text).await?;
+    lists::changed(tx, LIST.kind, profile.id.0).await?;
     versions::record(tx, &profile, changed_by).await?;
     Ok(profile)
 }
@@ -236,8 +234,8 @@ pub async fn delete(tx: &mut Tx, id: ProfileId) -> Result<bool> {
         .await?
         > 0;
     if deleted {
-        search::remove(tx, KIND, &id.to_string()).await?;
-        totals::add(tx, KIND, -1).await?;
+        search::remove(tx, LIST.kind, &id.to_string()).await?;
+        lists::removed(tx, LIST.kind, id.0).await?;
     }
     Ok(deleted)
 }

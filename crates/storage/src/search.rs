@@ -1,8 +1,8 @@
 //! Search in names that does not read whole tables.
 //!
 //! Every searchable row keeps its lower-cased text in `search_text`, and every three-letter piece of it in
-//! `search_grams`. A search takes the candidates that have the rarest piece of the wanted text, and compares only
-//! those. When every piece is common, so are the matches, and walking the list in its own order finds a page soon.
+//! `search_grams`. A search takes the candidates that have the two rarest pieces of the wanted text, and compares only
+//! those. When every piece is common, the index selects too little: [`lists`](crate::lists) says what happens then.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,12 @@ use crate::sql::{Query, query};
 use crate::tx::{Db, Tx};
 
 const GRAM: usize = 3;
-/// A piece that more rows have than this selects too little to be worth a look-up.
-const COMMON: i64 = 2_000;
+/// A piece that so many rows have selects too little to be worth a look-up.
+const COMMON: i64 = 1_000;
 /// Only so much of a text is indexed; names are shorter.
 const INDEXED_CHARS: usize = 512;
+/// Only so many pieces of a wanted text are looked at.
+const LOOKED_AT: usize = 64;
 
 /// The text that is searched for a row with these parts.
 pub(crate) fn text(parts: &[&str]) -> String {
@@ -23,15 +25,35 @@ pub(crate) fn text(parts: &[&str]) -> String {
 
 /// Makes `id` findable by `text`, and no longer by what it was findable by before.
 pub(crate) async fn index(tx: &mut Tx, kind: &'static str, id: &str, text: &str) -> Result<()> {
-    remove(tx, kind, id).await?;
-    let grams: Vec<String> = grams(text).into_iter().collect();
-    // Two values a row, far below the number of placeholders that both engines take.
-    for piece in grams.chunks(200) {
+    let before = tx
+        .rows(
+            query("select gram from search_grams where kind = $1 and entity_id = $2")
+                .bind(kind)
+                .bind(id),
+        )
+        .await?
+        .iter()
+        .map(|row| row.get("gram"))
+        .collect::<Result<BTreeSet<String>>>()?;
+    let after = grams(text);
+    // Most changes of a row leave most of its text as it was.
+    let gone: Vec<&String> = before.difference(&after).collect();
+    for piece in gone.chunks(200) {
+        let mut delete =
+            query("delete from search_grams where kind = $1 and entity_id = $2 and gram in ")
+                .bind(kind)
+                .bind(id);
+        delete.push_list(piece.iter().map(|gram| gram.as_str()));
+        tx.execute(delete).await?;
+    }
+    let new: Vec<&String> = after.difference(&before).collect();
+    // Three values a row, far below the number of placeholders that both engines take.
+    for piece in new.chunks(200) {
         let mut insert = query("insert into search_grams (kind, gram, entity_id) values ");
         let mut separator = "";
         for gram in piece {
             insert.push(separator);
-            insert.push_list([kind, gram, id]);
+            insert.push_list([kind, gram.as_str(), id]);
             separator = ", ";
         }
         tx.execute(insert).await?;
@@ -54,14 +76,24 @@ pub(crate) async fn remove(tx: &mut Tx, kind: &'static str, id: &str) -> Result<
 pub(crate) struct Search {
     kind: &'static str,
     wanted: String,
-    rarest: Option<String>,
+    /// At most two, the rarest first.
+    rare: Vec<String>,
+}
+
+/// The text that is looked for; `None` when nothing is wanted.
+pub(crate) fn lowered(wanted: Option<&str>) -> Option<String> {
+    let wanted = wanted.map(str::trim).filter(|wanted| !wanted.is_empty())?;
+    Some(wanted.to_lowercase())
 }
 
 /// What a column with lower-cased text is compared with, by `like … escape '!'`; `None` when nothing is wanted. For lists
 /// that are short, or narrowed by something else.
 pub(crate) fn pattern(wanted: Option<&str>) -> Option<String> {
-    let wanted = wanted.map(str::trim).filter(|wanted| !wanted.is_empty())?;
-    Some(format!("%{}%", escape(&wanted.to_lowercase())))
+    lowered(wanted).map(|wanted| containing(&wanted))
+}
+
+fn containing(wanted: &str) -> String {
+    format!("%{}%", escape(wanted))
 }
 
 /// Appends the condition that one of these expressions is like the pattern.
@@ -77,70 +109,100 @@ pub(crate) fn push_any(query: &mut Query, lowered: &[&'static str], pattern: &st
     query.push(")");
 }
 
+/// Appends the condition that the text of a row has `wanted` in it.
+pub(crate) fn push_text(query: &mut Query, wanted: &str) {
+    query.push(" and search_text like ");
+    query.push_value(containing(wanted));
+    query.push(" escape '!'");
+}
+
 /// Chooses the way of searching for `wanted` among `kind`; `None` when nothing is wanted.
 pub(crate) async fn plan(
     db: &mut Db<'_>,
     kind: &'static str,
     wanted: Option<&str>,
 ) -> Result<Option<Search>> {
-    let Some(wanted) = wanted.map(str::trim).filter(|wanted| !wanted.is_empty()) else {
-        return Ok(None);
-    };
-    let wanted = wanted.to_lowercase();
-    let mut rarest = None;
-    let mut fewest = COMMON;
-    for gram in grams(&wanted) {
-        let found = db
-            .count(
-                query(
-                    "select count(*) as amount from
-                     (select 1 as one from search_grams where kind = $1 and gram = $2 limit $3) as found",
-                )
-                .bind(kind)
-                .bind(gram.as_str())
-                .bind(fewest),
-            )
-            .await?;
-        if i64::try_from(found).is_ok_and(|found| found < fewest) {
-            fewest = i64::try_from(found).unwrap_or(COMMON);
-            rarest = Some(gram);
+    match lowered(wanted) {
+        Some(wanted) => plan_for(db, kind, wanted).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Chooses the way of searching for a lowered text among `kind`.
+pub(crate) async fn plan_for(
+    db: &mut Db<'_>,
+    kind: &'static str,
+    wanted: String,
+) -> Result<Search> {
+    let mut found = Vec::new();
+    let grams: Vec<String> = grams(&wanted).into_iter().take(LOOKED_AT).collect();
+    if !grams.is_empty() {
+        let mut counts = query("");
+        let mut separator = "";
+        for gram in grams {
+            counts.push(separator);
+            counts.push("select ");
+            counts.push_value(gram.as_str());
+            counts.push(" as gram, count(*) as amount from (select 1 as one from search_grams where kind = ");
+            counts.push_value(kind);
+            counts.push(" and gram = ");
+            counts.push_value(gram);
+            counts.push(" limit ");
+            counts.push_value(COMMON);
+            counts.push(") as found");
+            separator = " union all ";
+        }
+        for row in db.rows(counts).await? {
+            let (amount, gram): (i64, String) = (row.get("amount")?, row.get("gram")?);
+            if amount < COMMON {
+                found.push((amount, gram));
+            }
         }
     }
-    Ok(Some(Search {
+    found.sort_unstable();
+    Ok(Search {
         kind,
         wanted,
-        rarest,
-    }))
+        rare: found.into_iter().map(|(_, gram)| gram).take(2).collect(),
+    })
 }
 
 impl Search {
+    /// Whether the index selects so few rows that each of them can be looked at.
+    pub(crate) const fn is_narrow(&self) -> bool {
+        !self.rare.is_empty()
+    }
+
     /// Appends the condition for a table whose `id` is a text.
     pub(crate) fn push(&self, query: &mut Query) {
-        self.push_with(
-            query,
-            " and id in (select entity_id from search_grams where kind = ",
-        );
+        self.push_with(query, "entity_id");
     }
 
     /// Appends the condition for a table whose `id` is an integer.
     pub(crate) fn push_for_integers(&self, query: &mut Query) {
-        self.push_with(
-            query,
-            " and id in (select cast(entity_id as bigint) from search_grams where kind = ",
-        );
+        self.push_with(query, "cast(entity_id as bigint)");
     }
 
-    fn push_with(&self, query: &mut Query, candidates: &'static str) {
-        if let Some(gram) = &self.rarest {
-            query.push(candidates);
+    /// Appends the condition for a table whose `id` is made of `entity_id` by the expression `id`.
+    pub(crate) fn push_with(&self, query: &mut Query, id: &'static str) {
+        if let Some(rarest) = self.rare.first() {
+            query.push(" and id in (select ");
+            query.push(id);
+            query.push(" from search_grams where kind = ");
             query.push_value(self.kind);
             query.push(" and gram = ");
-            query.push_value(gram.as_str());
+            query.push_value(rarest.as_str());
+            if let Some(second) = self.rare.get(1) {
+                query
+                    .push(" and exists (select 1 from search_grams as second where second.kind = ");
+                query.push_value(self.kind);
+                query.push(" and second.gram = ");
+                query.push_value(second.as_str());
+                query.push(" and second.entity_id = search_grams.entity_id)");
+            }
             query.push(")");
         }
-        query.push(" and search_text like ");
-        query.push_value(format!("%{}%", escape(&self.wanted)));
-        query.push(" escape '!'");
+        push_text(query, &self.wanted);
     }
 }
 

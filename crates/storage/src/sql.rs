@@ -17,7 +17,7 @@ use crate::error::{Result, StorageError};
 use crate::page::PageRequest;
 
 /// A value of a statement. Nulls are typed, because PostgreSQL asks for it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Int(Option<i64>),
     Text(Option<String>),
@@ -26,8 +26,8 @@ pub(crate) enum Value {
     Real(f64),
 }
 
-/// A statement with its values.
-#[derive(Debug, Clone)]
+/// A statement with its values, or a part of one.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Query {
     text: Cow<'static, str>,
     values: Vec<Value>,
@@ -74,6 +74,11 @@ impl Query {
         self.values
             .iter()
             .any(|value| matches!(value, Value::Text(Some(text)) if text.contains('\0')))
+    }
+
+    /// Whether nothing was written yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
     }
 
     /// Appends fixed text.

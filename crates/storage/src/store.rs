@@ -13,6 +13,7 @@ use tollgate_domain::Timestamp;
 
 use crate::audit::ChainKey;
 use crate::error::{Result, StorageError};
+use crate::lists::Known;
 use crate::sql::{Connection, Query, Row};
 use crate::tx::Tx;
 use crate::vault::Vault;
@@ -51,6 +52,7 @@ struct Inner {
     vault: Arc<Vault>,
     chain_key: ChainKey,
     news: Notify,
+    known: Known,
 }
 
 pub(crate) enum Pools {
@@ -99,6 +101,7 @@ impl Store {
                 vault,
                 chain_key: ChainKey::default(),
                 news: Notify::new(),
+                known: Known::default(),
             }),
         };
         let mut tx = unkeyed.begin().await?;
@@ -159,6 +162,11 @@ impl Store {
     /// Wakes up whoever delivers to webhooks, each time a commit has put something into their outbox.
     pub fn news(&self) -> &Notify {
         &self.inner.news
+    }
+
+    /// What searches of long lists found.
+    pub(crate) fn known(&self) -> &Known {
+        &self.inner.known
     }
 
     pub(crate) fn pools(&self) -> &Pools {

@@ -5,12 +5,19 @@ use tollgate_domain::ids::{RoleId, UserId, VirtualKeyId};
 use tollgate_domain::snapshot::SnapshotChange;
 
 use crate::error::Result;
+use crate::lists::{self, List};
 use crate::page::{Page, PageRequest};
-use crate::sql::{Row, query};
+use crate::search;
+use crate::sql::{Query, Row, query};
 use crate::tx::{Db, Tx};
-use crate::{search, totals};
 
-const KIND: &str = "users";
+const LIST: List = List {
+    kind: "users",
+    table: "users",
+    position: "position",
+    select: "select id, name, email, role_id, is_active, created_at, updated_at from users where true",
+    found_id: "entity_id",
+};
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +54,13 @@ pub struct UserFilter {
 /// [`StorageError::Reference`](crate::StorageError::Reference) when there is no such role.
 pub async fn create(tx: &mut Tx, user: &User) -> Result<()> {
     let text = search::text(&[&user.name, &user.email]);
-    tx.execute(
+    let position = tx
+        .returned_id(
         query(
-            "insert into users (id, name, email, email_key, role_id, is_active, search_text, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+            "insert into users (id, name, email, email_key, role_id, is_active, search_text, created_at, updated_at,
+                 position)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $8, (select coalesce(max(position), 0) + 1 from users))
+             returning position as id",
         )
         .bind_text(user.id)
         .bind(user.name.as_str())
@@ -62,8 +72,8 @@ pub async fn create(tx: &mut Tx, user: &User) -> Result<()> {
         .bind(user.created_at),
     )
     .await?;
-    search::index(tx, KIND, &user.id.to_string(), &text).await?;
-    totals::add(tx, KIND, 1).await?;
+    search::index(tx, LIST.kind, &user.id.to_string(), &text).await?;
+    lists::added(tx, LIST.kind, position).await?;
     tx.changed(SnapshotChange::User(user.id));
     Ok(())
 }
@@ -102,34 +112,21 @@ pub async fn list(
     filter: &UserFilter,
     page: PageRequest,
 ) -> Result<Page<User>> {
-    let mut db = db.into();
-    let search = search::plan(&mut db, KIND, filter.search.as_deref()).await?;
-    let mut count = query("select count(*) as amount from users where true");
-    let mut rows = query(
-        "select id, name, email, role_id, is_active, created_at, updated_at from users where true",
-    );
-    for statement in [&mut count, &mut rows] {
-        if let Some(search) = &search {
-            search.push(statement);
-        }
+    let of_role = |query: &mut Query| {
         if let Some(role) = filter.role {
-            statement.push(" and role_id = ");
-            statement.push_value(role.0);
+            query.push(" and role_id = ");
+            query.push_value(role.0);
         }
-    }
-    rows.push(" order by created_at, id");
-    rows.push_page(page);
-    let total = if search.is_none() && filter.role.is_none() {
-        totals::get(&mut db, KIND).await?
-    } else {
-        db.count(count).await?
     };
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
+    let (rows, total) = lists::page(
+        &mut db.into(),
+        &LIST,
+        filter.search.as_deref(),
+        of_role,
+        page,
+    )
+    .await?;
+    let items = rows.iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items, total })
 }
 
@@ -156,11 +153,11 @@ pub(crate) async fn batch(db: &mut Db<'_>, after: Option<UserId>, limit: u32) ->
 pub async fn update(tx: &mut Tx, user: &User) -> Result<bool> {
     let text = search::text(&[&user.name, &user.email]);
     let changed = tx
-        .execute(
+        .row(
             query(
                 "update users set name = $2, email = $3, email_key = $4, role_id = $5, is_active = $6,
                      search_text = $7, updated_at = $8
-                 where id = $1",
+                 where id = $1 returning position",
             )
             .bind_text(user.id)
             .bind(user.name.as_str())
@@ -171,13 +168,14 @@ pub async fn update(tx: &mut Tx, user: &User) -> Result<bool> {
             .bind(text.as_str())
             .bind(user.updated_at),
         )
-        .await?
-        > 0;
-    if changed {
-        search::index(tx, KIND, &user.id.to_string(), &text).await?;
-        tx.changed(SnapshotChange::User(user.id));
-    }
-    Ok(changed)
+        .await?;
+    let Some(row) = changed else {
+        return Ok(false);
+    };
+    search::index(tx, LIST.kind, &user.id.to_string(), &text).await?;
+    lists::changed(tx, LIST.kind, row.get("position")?).await?;
+    tx.changed(SnapshotChange::User(user.id));
+    Ok(true)
 }
 
 /// Deletes a user with all copies and keys. False when there is no such user.
@@ -190,15 +188,15 @@ pub async fn delete(tx: &mut Tx, id: UserId) -> Result<bool> {
         crate::virtual_keys::delete(tx, key).await?;
     }
     let deleted = tx
-        .execute(query("delete from users where id = $1").bind_text(id))
-        .await?
-        > 0;
-    if deleted {
-        search::remove(tx, KIND, &id.to_string()).await?;
-        totals::add(tx, KIND, -1).await?;
-        tx.changed(SnapshotChange::User(id));
-    }
-    Ok(deleted)
+        .row(query("delete from users where id = $1 returning position").bind_text(id))
+        .await?;
+    let Some(row) = deleted else {
+        return Ok(false);
+    };
+    search::remove(tx, LIST.kind, &id.to_string()).await?;
+    lists::removed(tx, LIST.kind, row.get("position")?).await?;
+    tx.changed(SnapshotChange::User(id));
+    Ok(true)
 }
 
 fn read(row: &Row) -> Result<User> {

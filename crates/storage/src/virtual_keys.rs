@@ -9,12 +9,19 @@ use tollgate_domain::snapshot::{GroupId, KeyHash, KeyHolder, SnapshotChange};
 
 use crate::error::Result;
 use crate::group_id;
+use crate::lists::{self, List};
 use crate::page::{Page, PageRequest};
-use crate::sql::{Row, corrupt, query, to_json};
+use crate::search;
+use crate::sql::{Query, Row, corrupt, query, to_json};
 use crate::tx::{Db, Tx};
-use crate::{search, totals};
 
-const KIND: &str = "virtual_keys";
+const LIST: List = List {
+    kind: "virtual_keys",
+    table: "virtual_keys",
+    position: "position",
+    select: COLUMNS,
+    found_id: "entity_id",
+};
 
 /// A virtual key.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,11 +79,14 @@ const WITH_SECRETS: &str = "select id, name, description, masked_value, previous
 pub async fn create(tx: &mut Tx, key: &VirtualKey, secret_hash: &KeyHash) -> Result<()> {
     let (user, group) = holder_columns(key.holder);
     let text = search::text(&[&key.name]);
-    tx.execute(
+    let position = tx
+        .returned_id(
         query(
             "insert into virtual_keys (id, name, name_key, description, secret_hash, masked_value, user_id, group_id,
-                 is_managed, is_active, expires_at, content, search_text, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)",
+                 is_managed, is_active, expires_at, content, search_text, created_at, updated_at, position)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14,
+                 (select coalesce(max(position), 0) + 1 from virtual_keys))
+             returning position as id",
         )
         .bind_text(key.id)
         .bind(key.name.as_str())
@@ -94,8 +104,8 @@ pub async fn create(tx: &mut Tx, key: &VirtualKey, secret_hash: &KeyHash) -> Res
         .bind(key.created_at),
     )
     .await?;
-    search::index(tx, KIND, &key.id.to_string(), &text).await?;
-    totals::add(tx, KIND, 1).await?;
+    search::index(tx, LIST.kind, &key.id.to_string(), &text).await?;
+    lists::added(tx, LIST.kind, position).await?;
     tx.changed(SnapshotChange::Key(key.id));
     Ok(())
 }
@@ -148,36 +158,25 @@ pub async fn list(
     filter: &VirtualKeyFilter,
     page: PageRequest,
 ) -> Result<Page<VirtualKey>> {
-    let mut db = db.into();
-    let search = search::plan(&mut db, KIND, filter.search.as_deref()).await?;
-    let mut count = query("select count(*) as amount from virtual_keys where true");
-    let mut rows = query(COLUMNS);
-    for statement in [&mut count, &mut rows] {
-        if let Some(search) = &search {
-            search.push(statement);
-        }
+    let of_holder = |query: &mut Query| {
         if let Some(user) = filter.user {
-            statement.push(" and user_id = ");
-            statement.push_value(user.to_string());
+            query.push(" and user_id = ");
+            query.push_value(user.to_string());
         }
         if let Some(group) = filter.group {
-            statement.push(" and group_id = ");
-            statement.push_value(group_id::text(group));
+            query.push(" and group_id = ");
+            query.push_value(group_id::text(group));
         }
-    }
-    rows.push(" order by created_at, id");
-    rows.push_page(page);
-    let total = if search.is_none() && filter.user.is_none() && filter.group.is_none() {
-        totals::get(&mut db, KIND).await?
-    } else {
-        db.count(count).await?
     };
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
+    let (rows, total) = lists::page(
+        &mut db.into(),
+        &LIST,
+        filter.search.as_deref(),
+        of_holder,
+        page,
+    )
+    .await?;
+    let items = rows.iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items, total })
 }
 
@@ -224,12 +223,12 @@ pub async fn update(tx: &mut Tx, key: &VirtualKey) -> Result<bool> {
     let (user, group) = holder_columns(key.holder);
     let text = search::text(&[&key.name]);
     let changed = tx
-        .execute(
+        .row(
             query(
                 "update virtual_keys set name = $2, name_key = $3, description = $4, user_id = $5, group_id = $6,
                      is_managed = $7, is_active = $8, expires_at = $9, content = $10, search_text = $11,
                      updated_at = $12
-                 where id = $1",
+                 where id = $1 returning position",
             )
             .bind_text(key.id)
             .bind(key.name.as_str())
@@ -244,13 +243,14 @@ pub async fn update(tx: &mut Tx, key: &VirtualKey) -> Result<bool> {
             .bind(text.as_str())
             .bind(key.updated_at),
         )
-        .await?
-        > 0;
-    if changed {
-        search::index(tx, KIND, &key.id.to_string(), &text).await?;
-        tx.changed(SnapshotChange::Key(key.id));
-    }
-    Ok(changed)
+        .await?;
+    let Some(row) = changed else {
+        return Ok(false);
+    };
+    search::index(tx, LIST.kind, &key.id.to_string(), &text).await?;
+    lists::changed(tx, LIST.kind, row.get("position")?).await?;
+    tx.changed(SnapshotChange::Key(key.id));
+    Ok(true)
 }
 
 /// A new secret for a key.
@@ -301,15 +301,15 @@ pub async fn rotate(tx: &mut Tx, id: VirtualKeyId, rotation: Rotation<'_>) -> Re
 /// Deletes a key. False when there is no such key.
 pub async fn delete(tx: &mut Tx, id: VirtualKeyId) -> Result<bool> {
     let deleted = tx
-        .execute(query("delete from virtual_keys where id = $1").bind_text(id))
-        .await?
-        > 0;
-    if deleted {
-        search::remove(tx, KIND, &id.to_string()).await?;
-        totals::add(tx, KIND, -1).await?;
-        tx.changed(SnapshotChange::Key(id));
-    }
-    Ok(deleted)
+        .row(query("delete from virtual_keys where id = $1 returning position").bind_text(id))
+        .await?;
+    let Some(row) = deleted else {
+        return Ok(false);
+    };
+    search::remove(tx, LIST.kind, &id.to_string()).await?;
+    lists::removed(tx, LIST.kind, row.get("position")?).await?;
+    tx.changed(SnapshotChange::Key(id));
+    Ok(true)
 }
 
 fn holder_columns(holder: KeyHolder) -> (Option<String>, Option<String>) {

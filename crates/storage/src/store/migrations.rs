@@ -29,6 +29,7 @@ macro_rules! all_steps {
             8 "0008_describe_in_doubt",
             9 "0009_create_webhooks_and_rotations",
             10 "0010_keep_answer_headers",
+            11 "0011_keep_lists_in_segments",
         }
     };
 }

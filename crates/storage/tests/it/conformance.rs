@@ -8,6 +8,7 @@ mod groups;
 mod in_doubt;
 mod installation;
 mod keys;
+mod lists;
 mod mcp;
 mod model_configs;
 mod people;
