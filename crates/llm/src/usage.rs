@@ -59,20 +59,21 @@ pub fn from_body(format: UsageFormat, body: &[u8]) -> Option<TokenUsage> {
     member.find(body)?;
     let names = [member.needle(), SERVICE_TIER];
     let [report, tier] = json::outermost_members(body, names);
-    let mut collector = UsageCollector::new(format);
-    collector.read_report(report?);
-    if format == UsageFormat::OpenAi
-        && let Some(tier) = tier
-    {
-        collector.read_tier(tier);
+    let mut reports = Reports::new(format);
+    reports.read_report(report?);
+    if let Some(tier) = tier {
+        reports.read_tier(tier);
     }
-    collector.usage()
+    reports.usage()
 }
 
 /// Gathers the usage of a streamed answer, event by event. What comes later wins, field by field where the provider
-/// reports in parts, so that cumulative reports are not added up.
+/// reports in parts, so that cumulative reports are not added up. What cannot be true takes nothing back.
 #[derive(Debug, Clone)]
-pub struct UsageCollector(Reports);
+pub struct UsageCollector {
+    reports: Reports,
+    believed: Option<TokenUsage>,
+}
 
 #[derive(Debug, Clone)]
 enum Reports {
@@ -84,42 +85,66 @@ enum Reports {
 impl UsageCollector {
     /// Nothing gathered yet.
     pub fn new(format: UsageFormat) -> Self {
-        Self(match format {
-            UsageFormat::OpenAi => Reports::OpenAi(openai::Collected::default()),
-            UsageFormat::Anthropic => Reports::Anthropic(anthropic::Collected::default()),
-            UsageFormat::Gemini => Reports::Gemini(gemini::Collected::default()),
-        })
-    }
-
-    /// Takes the data of one event, which is JSON and has the word that names a report somewhere in it.
-    pub fn read_event(&mut self, data: &[u8]) {
-        match &mut self.0 {
-            Reports::OpenAi(collected) => collected.read_event(data),
-            Reports::Anthropic(collected) => collected.read_event(data),
-            Reports::Gemini(collected) => collected.read_event(data),
+        Self {
+            reports: Reports::new(format),
+            believed: None,
         }
     }
 
-    /// What was reported so far; `None` when nothing was, or nothing that can be true.
-    pub fn usage(&self) -> Option<TokenUsage> {
-        match &self.0 {
-            Reports::OpenAi(collected) => collected.usage(),
-            Reports::Anthropic(collected) => collected.usage(),
-            Reports::Gemini(collected) => collected.usage(),
+    /// Takes the data of one event, which is JSON and has the word that names a report somewhere in it. Returns whether
+    /// it brought a report that can be true.
+    pub fn read_event(&mut self, data: &[u8]) -> bool {
+        if !self.reports.read_event(data) {
+            return false;
+        }
+        let usage = self.reports.usage();
+        self.believed = usage.or(self.believed);
+        usage.is_some()
+    }
+
+    /// The last of what was reported that can be true; `None` when nothing was.
+    pub const fn usage(&self) -> Option<TokenUsage> {
+        self.believed
+    }
+}
+
+impl Reports {
+    fn new(format: UsageFormat) -> Self {
+        match format {
+            UsageFormat::OpenAi => Self::OpenAi(openai::Collected::default()),
+            UsageFormat::Anthropic => Self::Anthropic(anthropic::Collected::default()),
+            UsageFormat::Gemini => Self::Gemini(gemini::Collected::default()),
+        }
+    }
+
+    /// Whether the event had a report, whatever that says.
+    fn read_event(&mut self, data: &[u8]) -> bool {
+        match self {
+            Self::OpenAi(collected) => collected.read_event(data),
+            Self::Anthropic(collected) => collected.read_event(data),
+            Self::Gemini(collected) => collected.read_event(data),
+        }
+    }
+
+    fn usage(&self) -> Option<TokenUsage> {
+        match self {
+            Self::OpenAi(collected) => collected.usage(),
+            Self::Anthropic(collected) => collected.usage(),
+            Self::Gemini(collected) => collected.usage(),
         }
         .filter(|usage| usage.total() > 0)
     }
 
     fn read_report(&mut self, report: &[u8]) {
-        match &mut self.0 {
-            Reports::OpenAi(collected) => collected.read_report(report),
-            Reports::Anthropic(collected) => collected.read_report(report),
-            Reports::Gemini(collected) => collected.read_report(report),
+        match self {
+            Self::OpenAi(collected) => collected.read_report(report),
+            Self::Anthropic(collected) => collected.read_report(report),
+            Self::Gemini(collected) => collected.read_report(report),
         }
     }
 
     fn read_tier(&mut self, tier: &[u8]) {
-        if let Reports::OpenAi(collected) = &mut self.0 {
+        if let Self::OpenAi(collected) = self {
             collected.read_tier(tier);
         }
     }

@@ -148,8 +148,9 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
 /// Whether the body is something else than what the content type says.
 pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
     headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Whether a content type says event stream.

@@ -167,5 +167,15 @@ mod tests {
         assert!(!check(header::CONTENT_ENCODING, "gzip"));
         assert!(check(header::CONTENT_ENCODING, "identity"));
         assert!(check_type(&HeaderMap::new()).is_err());
+        let mut twice = HeaderMap::new();
+        twice.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        for encoding in ["identity", "gzip"] {
+            let encoding = HeaderValue::from_static(encoding);
+            twice.append(header::CONTENT_ENCODING, encoding);
+        }
+        assert!(check_type(&twice).is_err());
     }
 }

@@ -186,12 +186,11 @@ impl Run {
 
     /// What a stream is charged for, by what it told and how it ended.
     pub(crate) fn charge_stream(&self, summary: &StreamSummary, cut: Cut) -> (Outcome, TokenUsage) {
-        // Nobody saw what such a model thought, and nobody listened to the end.
-        let is_unseen = cut == Cut::Abandoned && self.reasons_unseen();
-        if summary.usage.is_none() && (is_unseen || self.is_encoded) {
+        let counted = self.count(summary.text_bytes);
+        if summary.usage.is_none() && self.is_in_doubt(cut, &counted) {
             return (Outcome::InDoubt, TokenUsage::default());
         }
-        match summary.charged(self.count(summary.text_bytes)) {
+        match summary.charged(counted) {
             (usage, true) => (Outcome::Reported, usage),
             (usage, false) => (Outcome::Counted, usage),
         }
@@ -234,6 +233,17 @@ impl Run {
             usage.input = estimate.input_tokens;
         }
         usage
+    }
+
+    /// Whether a stream without a report says too little of what it cost for our own count to stand.
+    fn is_in_doubt(&self, cut: Cut, counted: &TokenUsage) -> bool {
+        if self.is_encoded {
+            return true;
+        }
+        // Nobody heard the end: of what the model thought, or was about to say, there is no trace.
+        let is_unseen = cut != Cut::Complete && (counted.output == 0 || self.reasons_unseen());
+        // What was delivered is never given for less, also where the hold was only an estimate.
+        is_unseen && counted.output <= self.admission.candidate().estimate.output_tokens
     }
 
     fn reasons_unseen(&self) -> bool {

@@ -286,18 +286,15 @@ impl StreamReply {
         }
     }
 
-    /// After settlement: lets the connection end, so that it can be used again. Bytes that still come pass on; they are
-    /// comments or white space.
+    /// After settlement: lets the connection end, so that it can be used again. Bytes that still come go nowhere: they
+    /// are comments or white space, or an answer that nobody has paid for.
     fn end(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(source) = &mut self.rest else {
             self.state = State::Ended;
             return true;
         };
         match source.poll_data(cx) {
-            Poll::Ready(Some(Ok(chunk))) => {
-                self.out.push(chunk);
-                true
-            }
+            Poll::Ready(Some(Ok(_))) => true,
             Poll::Ready(Some(Err(_)) | None) => {
                 self.state = State::Ended;
                 true
@@ -325,6 +322,7 @@ fn summary(run: &Run) -> StreamSummary {
             text_bytes: 0,
             end: None,
             has_finish_reason: false,
+            is_report_last: true,
         },
     }
 }

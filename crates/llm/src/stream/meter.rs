@@ -41,18 +41,22 @@ pub struct StreamSummary {
     pub end: Option<StreamEnd>,
     /// Whether the model named the reason why it stopped.
     pub has_finish_reason: bool,
+    /// Whether nothing was written after the last report of usage.
+    pub is_report_last: bool,
 }
 
 impl StreamSummary {
     /// What is charged, and whether that is the provider's own report. `counted` is our own count of this request.
     ///
-    /// Without a report it is our own count. A report from the middle of a stream that was cut off covers the output
-    /// only up to there (Anthropic's first event says one token), so what was delivered since counts too.
+    /// Without a report it is our own count. A report from the middle of a stream covers the output only up to there
+    /// (Anthropic's first event says one token), so what was delivered since counts too: when the stream was cut off, and
+    /// when no report that can be true followed.
     pub fn charged(&self, counted: TokenUsage) -> (TokenUsage, bool) {
         let Some(reported) = self.usage else {
             return (counted, false);
         };
-        let is_complete = self.end == Some(StreamEnd::Done) || self.has_finish_reason;
+        let has_ended = self.end == Some(StreamEnd::Done) || self.has_finish_reason;
+        let is_complete = has_ended && self.is_report_last;
         let unreported = counted
             .total_output()
             .saturating_sub(reported.total_output());
@@ -85,6 +89,8 @@ pub struct StreamMeter {
     fate_of_lf: Option<Fate>,
     usage: UsageCollector,
     text_bytes: u64,
+    /// Of those, what came up to the last report.
+    reported_bytes: u64,
     end: Option<StreamEnd>,
     has_finish_reason: bool,
 }
@@ -108,6 +114,7 @@ impl StreamMeter {
             fate_of_lf: None,
             usage: UsageCollector::new(format),
             text_bytes: 0,
+            reported_bytes: 0,
             end: None,
             has_finish_reason: false,
         }
@@ -156,6 +163,7 @@ impl StreamMeter {
             text_bytes: self.text_bytes,
             end: self.end,
             has_finish_reason: self.has_finish_reason,
+            is_report_last: self.reported_bytes == self.text_bytes,
         }
     }
 
@@ -225,8 +233,9 @@ impl StreamMeter {
             return Fate::Send;
         }
         let mut fate = Fate::Send;
+        let mut is_report = false;
         if event.has_usage(self.format) {
-            self.usage.read_event(&event.data);
+            is_report = self.usage.read_event(&event.data);
             if self.hides_usage && event.is_only_usage() {
                 fate = Fate::Drop;
             }
@@ -236,6 +245,9 @@ impl StreamMeter {
         if let Some(delta) = delta {
             self.text_bytes += delta.text_bytes;
             self.has_finish_reason |= delta.has_finish_reason;
+        }
+        if is_report {
+            self.reported_bytes = self.text_bytes;
         }
         if self.end.is_none() {
             if event.is_last(self.format) {

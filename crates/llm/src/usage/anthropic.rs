@@ -56,16 +56,18 @@ struct Message {
 }
 
 impl Collected {
-    pub(super) fn read_event(&mut self, data: &[u8]) {
+    pub(super) fn read_event(&mut self, data: &[u8]) -> bool {
         let Some(event) = first_value::<Event>(data) else {
-            return;
+            return false;
         };
-        if let Some(report) = event
+        let report = event
             .usage
-            .or(event.message.and_then(|message| message.usage))
-        {
+            .or(event.message.and_then(|message| message.usage));
+        let is_report = report.is_some();
+        if let Some(report) = report {
             self.update(report);
         }
+        is_report
     }
 
     pub(super) fn read_report(&mut self, report: &[u8]) {

@@ -40,13 +40,11 @@ struct Event {
 }
 
 impl Collected {
-    pub(super) fn read_event(&mut self, data: &[u8]) {
-        if let Some(Event {
-            usage_metadata: Some(report),
-        }) = first_value(data)
-        {
-            self.0 = Some(report);
-        }
+    pub(super) fn read_event(&mut self, data: &[u8]) -> bool {
+        let report = first_value::<Event>(data).and_then(|event| event.usage_metadata);
+        let is_report = report.is_some();
+        self.0 = report.or(self.0.take());
+        is_report
     }
 
     pub(super) fn read_report(&mut self, report: &[u8]) {

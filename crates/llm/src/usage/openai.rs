@@ -135,9 +135,9 @@ struct Nested {
 }
 
 impl Collected {
-    pub(super) fn read_event(&mut self, data: &[u8]) {
+    pub(super) fn read_event(&mut self, data: &[u8]) -> bool {
         let Some(event) = first_value::<Event<'_>>(data) else {
-            return;
+            return false;
         };
         let nested = event.response.or(event.x_groq);
         if let Some(tier) = event.service_tier.as_deref().or(nested
@@ -148,6 +148,7 @@ impl Collected {
         }
         let report = event.usage.or(nested.and_then(|nested| nested.usage));
         self.report = report.or(self.report);
+        report.is_some()
     }
 
     pub(super) fn read_report(&mut self, report: &[u8]) {

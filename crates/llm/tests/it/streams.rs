@@ -169,6 +169,72 @@ fn what_is_charged_covers_what_was_delivered() {
     assert_eq!(charged(openai, ""), (100, 0, false));
 }
 
+/// A report covers what was written before it. What follows it, and reports that cannot be true, make nothing free.
+#[test]
+fn reports_that_lie_make_nothing_free() {
+    let charged = |events: &[&str]| {
+        let stream = format!("data: {}\n\n", events.join("\n\ndata: "));
+        let summary = meter(UsageFormat::OpenAi, true, [stream.as_bytes()]).summary;
+        let (usage, is_reported) = summary.charged(tokens::counted(400, summary.text_bytes, 4_000));
+        (usage.total_input(), usage.total_output(), is_reported)
+    };
+    let text = r#"{"choices":[{"delta":{"content":"twelve bytes"}}]}"#;
+    let finish = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+    let good = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":50}}"#;
+    let early = r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":0}}"#;
+    // Early, and nothing after the text.
+    assert_eq!(charged(&[early, text, finish, "[DONE]"]), (7, 3, false));
+    assert_eq!(charged(&[text, early, text, finish]), (7, 6, false));
+    // Cumulative: with each piece of text, or behind it.
+    let with_text = r#"{"choices":[{"delta":{"content":"twelve bytes"}}],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    assert_eq!(charged(&[with_text, "[DONE]"]), (7, 2, true));
+    assert_eq!(charged(&[good, text, early, good, "[DONE]"]), (7, 50, true));
+    for lie in [
+        r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":-5}}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":1e300,"completion_tokens":5}}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":18446744073709551616}}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":"7","completion_tokens":"50"}}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
+        r#"{"choices":[],"usage":{}}"#,
+        r#"{"choices":[],"usage":[]}"#,
+        r#"{"choices":[],"usage":"50"}"#,
+        r#"{"choices":[],"usage":null}"#,
+        r#"{"choices":[],"usage":{"prompt_tokens":7"#,
+    ] {
+        assert_eq!(
+            charged(&[text, good, lie, "[DONE]"]),
+            (7, 50, true),
+            "takes a good report back: {lie}"
+        );
+        assert_eq!(
+            charged(&[text, lie, finish, "[DONE]"]),
+            (100, 3, false),
+            "alone: {lie}"
+        );
+        assert_eq!(
+            charged(&[early, text, lie, "[DONE]"]),
+            (7, 3, false),
+            "after one of the start: {lie}"
+        );
+    }
+}
+
+/// One count that cannot be true does not hide what the model wrote behind an earlier report.
+#[test]
+fn an_impossible_last_count_leaves_our_own() {
+    let start = r#"data: {"message":{"usage":{"input_tokens":9,"output_tokens":1}}}"#;
+    let delta = r#"data: {"delta":{"text":"twelve bytes"}}"#;
+    let last = r#"data: {"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":-40}}"#;
+    let stop = "event: message_stop\ndata: {}";
+    let stream = [start, delta, last, stop, ""].join("\n\n");
+    let summary = meter(UsageFormat::Anthropic, true, [stream.as_bytes()]).summary;
+    let (usage, is_reported) = summary.charged(tokens::counted(400, summary.text_bytes, 4_000));
+    assert_eq!(
+        (usage.total_input(), usage.total_output(), is_reported),
+        (9, 3, false)
+    );
+}
+
 /// What a chunk holds whole is passed on as a part of that very chunk.
 #[test]
 fn whole_events_are_not_copied() {
@@ -208,6 +274,8 @@ fn an_event_that_is_too_large_passes_unread() {
     assert_eq!(step.now[0], b"\n\n"[..]);
     assert_eq!(step.after_settlement[0], b"data: [DONE]\n\n"[..]);
     assert_eq!(meter.summary().end, Some(StreamEnd::Done));
+    // Unread, all of it may have been text.
+    assert_eq!(meter.summary().text_bytes, 3 * MAX_EVENT_BYTES as u64 + 2);
 }
 
 #[test]

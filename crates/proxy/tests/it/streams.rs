@@ -179,6 +179,76 @@ async fn provider_that_answers_a_stream_with_plain_json_is_collected() {
     assert_eq!(world.spent(), COST_NANOS);
 }
 
+/// A provider that gave up before its first word may have thought for a minute: nobody knows what that costs.
+#[tokio::test]
+async fn stream_that_breaks_before_its_first_word_is_charged_in_doubt() {
+    for step in [Step::Reset, Step::Close] {
+        let (world, mock) = world().await;
+        mock.always(stream().chunk(b": thinking\n\n").then(step));
+        let answer = world.chat(&streamed_question()).await;
+        assert!(answer.text().contains("upstream_error"), "{answer:?}");
+        assert_eq!(world.stats().in_doubt, 1);
+        assert!(world.spent() > 0);
+    }
+}
+
+fn words(count: usize) -> Bytes {
+    let text = "word ".repeat(count);
+    let event = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    Bytes::from(event)
+}
+
+/// Of a model that thinks unseen the text is the smaller part, so the hold stands for it; unless the text alone is more.
+#[tokio::test]
+async fn broken_stream_of_a_model_that_reasons_unseen_is_charged_what_was_held_or_more() {
+    for (count, in_doubt) in [(1, 1), (4_000, 0)] {
+        let (world, mock) = world().await;
+        mock.always(stream().chunk(&words(count)).then(Step::Reset));
+        let mut question = streamed_question();
+        question["model"] = "mock/thinker".into();
+        let mut body = world.send(chat(&question)).await.into_body();
+        let held = world.count(MeterKind::Money).reserved;
+        while next(&mut body).await.is_some() {}
+        assert_eq!(world.stats().in_doubt, in_doubt, "{count}");
+        if in_doubt == 1 {
+            assert_eq!(world.spent(), held);
+        } else {
+            // 20,000 bytes, 5,000 tokens of two thousand nano-dollars.
+            assert!(world.spent() > 10_000_000 && world.spent() > held);
+        }
+    }
+}
+
+/// What is not metered is not delivered.
+#[tokio::test]
+async fn nothing_passes_behind_the_end_of_a_stream() {
+    let (world, mock) = world().await;
+    let gate = Gate::new();
+    let script = stream()
+        .chunk(&words(1))
+        .chunk(b"data: [DONE]\n\n")
+        .then(Step::Await(gate.clone()))
+        .chunk(&words(1_000))
+        .last_chunk();
+    mock.always(script);
+    let mut body = world.send(chat(&streamed_question())).await.into_body();
+    let mut text = Vec::new();
+    while !text.ends_with(b"[DONE]\n\n") {
+        text.extend_from_slice(&next(&mut body).await.unwrap());
+    }
+    let spent = world.spent();
+    gate.open();
+    assert_eq!(next(&mut body).await, None);
+    assert_eq!(world.spent(), spent);
+    // The provider's connection came to a good end all the same.
+    world.chat(&streamed_question()).await;
+    let exchanges = mock.exchanges();
+    assert_eq!(
+        exchanges[0].request.peer_port,
+        exchanges[1].request.peer_port
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn provider_that_never_ends_after_its_last_event_is_not_waited_for() {
     let mock = MockProvider::start().await;
