@@ -62,7 +62,7 @@ pub struct Estimate {
     pub picos_per_output_token: u64,
     /// Whether the three are upper bounds.
     pub is_bound: bool,
-    /// The output limit (of one choice) that has to be written into the request, when it names none.
+    /// The output limit (of one choice) that the provider has to be told, in the field that it takes.
     pub output_limit_to_send: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ impl Estimate {
                 let limit = output_limit(model, input);
                 match request.max_output_tokens {
                     _ if !request.endpoint.has_output() => (input, 0, None),
-                    Some(named) => (input, named, None),
+                    Some(named) => (input, named, Some(named)),
                     None => (input, limit, Some(limit)),
                 }
             }

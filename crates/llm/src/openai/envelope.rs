@@ -54,6 +54,8 @@ pub(super) struct Spans {
     pub(super) null_max_tokens: Option<Range<usize>>,
     /// The value of `max_completion_tokens`, when that is null.
     pub(super) null_max_completion_tokens: Option<Range<usize>>,
+    /// The name `max_completion_tokens`, without its quotes, when the request names its limit only there.
+    pub(super) newer_limit_alone: Option<Range<usize>>,
 }
 
 /// Where the wish to see the usage stands, or would.
@@ -124,7 +126,7 @@ impl<'a> Envelope<'a> {
         let is_stream = boolean("stream", members.get(Field::Stream))?;
         let (wants_usage, usage) = stream_options(text, members.get(Field::StreamOptions))?;
         for (field, reason) in UNBOUNDED {
-            if members.get_set(field).is_some() {
+            if members.get_set(field).is_some_and(|raw| raw != "false") {
                 findings.add(reason);
             }
         }
@@ -137,6 +139,10 @@ impl<'a> Envelope<'a> {
                 .filter(|raw| *raw == "null")
                 .map(|raw| json::span_of(text, raw))
         };
+        let newer_limit_alone = members
+            .get_set(Field::MaxCompletionTokens)
+            .filter(|_| members.get_set(Field::MaxTokens).is_none())
+            .and_then(|raw| name_before(text, json::span_of(text, raw).start));
         Ok(Self {
             endpoint,
             model,
@@ -153,6 +159,7 @@ impl<'a> Envelope<'a> {
                 usage,
                 null_max_tokens: null_span(Field::MaxTokens),
                 null_max_completion_tokens: null_span(Field::MaxCompletionTokens),
+                newer_limit_alone,
             },
         })
     }
@@ -171,9 +178,14 @@ impl<'a> Envelope<'a> {
     }
 }
 
+const WEB_SEARCH: &str = "a web search at the provider";
+
 /// Fields that make the cost unboundable when they are set.
-const UNBOUNDED: [(Field, &str); 8] = [
-    (Field::WebSearchOptions, "a web search at the provider"),
+const UNBOUNDED: [(Field, &str); 10] = [
+    (Field::WebSearchOptions, WEB_SEARCH),
+    // xAI's and Qwen's names for it.
+    (Field::SearchParameters, WEB_SEARCH),
+    (Field::EnableSearch, WEB_SEARCH),
     (Field::PreviousResponseId, CONVERSATION),
     (Field::Conversation, CONVERSATION),
     (Field::Prompt, "a prompt that is stored at the provider"),
@@ -249,6 +261,14 @@ impl<'de> Visitor<'de> for Body<'_> {
         }
         Ok(members)
     }
+}
+
+/// The name of the member whose value starts at `value`, without its quotes. Governed names hold no escapes.
+fn name_before(text: &str, value: usize) -> Option<Range<usize>> {
+    let before = text.get(..value)?.trim_end().strip_suffix(':')?;
+    let quoted = before.trim_end().strip_suffix('"')?;
+    let start = quoted.rfind('"')? + 1;
+    Some(start..quoted.len())
 }
 
 fn stream_options(text: &str, raw: Option<&str>) -> Result<(bool, UsageSpan), GatewayError> {

@@ -35,6 +35,8 @@ fields! {
     Input = "input",
     ServiceTier = "service_tier",
     WebSearchOptions = "web_search_options",
+    SearchParameters = "search_parameters",
+    EnableSearch = "enable_search",
     PreviousResponseId = "previous_response_id",
     Conversation = "conversation",
     Prompt = "prompt",

@@ -43,7 +43,7 @@ impl OutputField {
     }
 }
 
-/// An output limit to write into a request that names none.
+/// An output limit that the provider has to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputLimit {
     /// Where the provider takes it.
@@ -59,7 +59,8 @@ pub struct Edits<'e> {
     pub model: &'e str,
     /// Whether to ask for the usage of a stream. Asks only when the request is streamed and does not ask itself.
     pub ask_for_usage: bool,
-    /// Written only when the request names no limit.
+    /// Written only when the request names no limit. A limit that it names in the newer field alone goes to a provider of
+    /// the older one under that name: one that does not know a field ignores it.
     pub output_limit: Option<OutputLimit>,
 }
 
@@ -91,27 +92,41 @@ fn cuts(envelope: &Envelope<'_>, edits: &Edits<'_>) -> Cuts {
             UsageSpan::Value(range) => cuts.push((range.clone(), "true".to_owned())),
         }
     }
-    if let Some(limit) = edits.output_limit
-        && envelope.max_output_tokens.is_none()
-        && envelope.endpoint.has_output()
+    if let Some(limit) = edits
+        .output_limit
+        .filter(|_| envelope.endpoint.has_output())
     {
-        let null = match limit.field {
-            OutputField::MaxTokens => &spans.null_max_tokens,
-            OutputField::MaxCompletionTokens => &spans.null_max_completion_tokens,
-        };
-        if let Some(range) = null {
-            cuts.push((range.clone(), limit.tokens.to_string()));
-        } else {
-            insert.push('"');
-            insert.push_str(limit.field.name());
-            insert.push_str("\":");
-            insert.push_str(&limit.tokens.to_string());
-            insert.push(',');
-        }
+        output_limit(envelope, limit, &mut cuts, &mut insert);
     }
     if !insert.is_empty() {
         cuts.push((spans.open..spans.open, insert));
     }
     cuts.sort_by_key(|(range, _)| range.start);
     cuts
+}
+
+fn output_limit(envelope: &Envelope<'_>, limit: OutputLimit, cuts: &mut Cuts, insert: &mut String) {
+    let spans = &envelope.spans;
+    if let Some(named) = envelope.max_output_tokens {
+        if let (OutputField::MaxTokens, Some(name)) = (limit.field, &spans.newer_limit_alone) {
+            match &spans.null_max_tokens {
+                Some(null) => cuts.push((null.clone(), named.to_string())),
+                None => cuts.push((name.clone(), limit.field.name().to_owned())),
+            }
+        }
+        return;
+    }
+    let null = match limit.field {
+        OutputField::MaxTokens => &spans.null_max_tokens,
+        OutputField::MaxCompletionTokens => &spans.null_max_completion_tokens,
+    };
+    if let Some(range) = null {
+        cuts.push((range.clone(), limit.tokens.to_string()));
+    } else {
+        insert.push('"');
+        insert.push_str(limit.field.name());
+        insert.push_str("\":");
+        insert.push_str(&limit.tokens.to_string());
+        insert.push(',');
+    }
 }

@@ -104,12 +104,63 @@ fn an_output_limit_is_written_only_where_there_is_none() {
             r#"{"max_tokens":64,"model":"gpt","max_completion_tokens":null}"#,
         ),
         (
-            r#"{"model":"gpt","max_completion_tokens":9}"#,
-            r#"{"model":"gpt","max_completion_tokens":9}"#,
+            r#"{"model":"gpt","max_tokens":9}"#,
+            r#"{"model":"gpt","max_tokens":9}"#,
         ),
     ];
     for (body, expected) in cases {
         assert_eq!(spliced(body, &edits), expected);
+    }
+}
+
+/// A provider that does not know the field would ignore the limit that was paid for.
+#[test]
+fn a_limit_in_the_newer_field_goes_under_the_name_that_the_provider_takes() {
+    let cases = [
+        (
+            r#"{"model":"gpt","max_completion_tokens":9}"#,
+            r#"{"model":"gpt","max_tokens":9}"#,
+        ),
+        (
+            "{\"max_completion_tokens\" \n:\t 9 , \"model\":\"gpt\"}",
+            "{\"max_tokens\" \n:\t 9 , \"model\":\"gpt\"}",
+        ),
+        (
+            r#"{"max_tokens":null,"model":"gpt","max_completion_tokens":9}"#,
+            r#"{"max_tokens":9,"model":"gpt","max_completion_tokens":9}"#,
+        ),
+        (
+            r#"{"model":"gpt","max_completion_tokens":9,"max_tokens":5}"#,
+            r#"{"model":"gpt","max_completion_tokens":9,"max_tokens":5}"#,
+        ),
+        (
+            r#"{"x":{"max_completion_tokens":3},"model":"gpt","max_completion_tokens":9}"#,
+            r#"{"x":{"max_completion_tokens":3},"model":"gpt","max_tokens":9}"#,
+        ),
+    ];
+    let edits = Edits {
+        ask_for_usage: false,
+        ..EVERYTHING
+    };
+    for (body, expected) in cases {
+        assert_eq!(spliced(body, &edits), expected);
+        assert_eq!(
+            spliced(body, &MODEL_ONLY),
+            body,
+            "where nothing has to be bounded, nothing is touched"
+        );
+        let newer = Edits {
+            output_limit: Some(OutputLimit {
+                field: OutputField::MaxCompletionTokens,
+                tokens: 9,
+            }),
+            ..edits
+        };
+        assert_eq!(
+            spliced(body, &newer),
+            body,
+            "the provider takes the newer one"
+        );
     }
 }
 
@@ -204,8 +255,13 @@ proptest! {
             }
             expected["stream_options"]["include_usage"] = true.into();
         }
-        if before["max_tokens"].is_null() && before["max_completion_tokens"].is_null() {
-            expected["max_tokens"] = 64.into();
+        if before["max_tokens"].is_null() {
+            let newer = &before["max_completion_tokens"];
+            let has_older = before.get("max_tokens").is_some();
+            expected["max_tokens"] = if newer.is_null() { 64.into() } else { newer.clone() };
+            if !newer.is_null() && !has_older {
+                expected.as_object_mut().unwrap().remove("max_completion_tokens");
+            }
         }
         prop_assert_eq!(&after, &expected);
         prop_assert_eq!(

@@ -1,10 +1,11 @@
 //! Plain answers.
 
 use serde_json::json;
+use tollgate_domain::access::profile::Reservation;
 use tollgate_domain::limits::MeterKind;
-use tollgate_testkit::provider::{Chat, Script};
+use tollgate_testkit::provider::{Chat, MockProvider, Script};
 
-use crate::harness::{post, question, world};
+use crate::harness::{Setup, post, question, world};
 
 /// 10 input tokens at $1 and 3 output tokens at $2 for a million.
 const COST_NANOS: i64 = 16_000;
@@ -47,6 +48,29 @@ async fn only_the_model_differs_on_the_way_up() {
     let got = &mock.exchanges()[0].request;
     assert_eq!(got.path, "/v1/chat/completions");
     assert_eq!(got.body, sent.replace("mock/small", "small"));
+}
+
+/// Whoever reserves exactly also says the limit so that the provider understands it.
+#[tokio::test]
+async fn with_exact_bounds_the_limit_goes_up_in_the_field_that_the_provider_takes() {
+    let mock = MockProvider::start().await;
+    for (reservation, field) in [
+        (Reservation::Bound, "max_tokens"),
+        (Reservation::Estimate, "max_completion_tokens"),
+    ] {
+        let world = Setup::at(&mock.base_url())
+            .copy(|copy| copy.settings.reservation = reservation)
+            .start();
+        let mut question = question();
+        question["max_completion_tokens"] = 9.into();
+        assert_eq!(world.chat(&question).await.status, 200);
+        let got = mock.exchanges().last().unwrap().request.json();
+        let limits = ["max_tokens", "max_completion_tokens"];
+        for name in limits {
+            let expected = if name == field { json!(9) } else { json!(null) };
+            assert_eq!(got[name], expected, "{reservation:?}: {name}");
+        }
+    }
 }
 
 #[tokio::test]
