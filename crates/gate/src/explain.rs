@@ -21,7 +21,10 @@ const SHORT_BODY_BYTES: u64 = 256;
 impl Explain for Gate {
     fn explain(&self, question: &Question<'_>) -> Result<Decision, UnknownSubject> {
         let snapshot = self.snapshot.load_full();
-        let at = question.at.unwrap_or_else(|| self.clock.now());
+        let now = self.clock.now();
+        let at = question.at.unwrap_or(now);
+        // The present is the ledger's, whose time does not step back.
+        let counted_at = question.at.unwrap_or_else(|| self.ledger.present(now));
         let key = subject(&snapshot, question.subject)?;
         let model = full_name(question);
         let request = ModelRequest {
@@ -37,7 +40,7 @@ impl Explain for Gate {
         let judged: Vec<_> = plan
             .candidates
             .iter()
-            .map(|candidate| self.judge(candidate, at))
+            .map(|candidate| self.judge(candidate, counted_at, at))
             .collect();
         Ok(decision(&snapshot, &key, &plan, &judged, at))
     }
@@ -53,8 +56,14 @@ struct Judged<'a> {
 }
 
 impl Gate {
-    fn judge<'a>(&self, candidate: &'a Candidate, at: Timestamp) -> Judged<'a> {
-        let meters = self.ledger.probe(&candidate.needs, at);
+    /// `counted_at`: the instant whose windows count; it differs from `at` when the clock has stepped back.
+    fn judge<'a>(
+        &self,
+        candidate: &'a Candidate,
+        counted_at: Timestamp,
+        at: Timestamp,
+    ) -> Judged<'a> {
+        let meters = self.ledger.probe(&candidate.needs, counted_at);
         let first_full = |is_enforced| {
             let mut states = candidate.needs.iter().zip(&meters);
             let first = states.find_map(|(need, state)| {

@@ -144,6 +144,9 @@ fn a_failed_answer_costs_nothing_and_counts() {
         first_byte_at: None,
     };
     let settled = admission.settle(failed);
+    assert_eq!(settled.cost, Usd::ZERO);
+    let cost = "tollgate_cost_nanodollars_total{provider=\"mock\"}";
+    assert_eq!(test.metric(cost), 0, "metrics show what was charged");
     assert_eq!(
         settled
             .numbers
@@ -184,6 +187,70 @@ fn a_fallback_moves_the_hold_and_looks_at_the_newest_snapshot() {
     let settled = admission.settle(reported(1, 1));
     assert_eq!(test.count(&second), (settled.cost.nanos(), 0));
     assert_eq!(test.log().len(), 1);
+}
+
+/// Price, experience and numbers follow the hold to where the request was answered.
+#[test]
+fn after_a_fallback_the_one_that_answers_is_priced_and_shown() {
+    let test = TestGate::new(two_providers());
+    let first = request("mock/small", 1);
+    let mut admission = test.admit(&first).unwrap();
+    admission.mark_dispatched();
+    let mut limited = user("ada");
+    limited.copies = vec![Arc::new(Copy {
+        grants: vec![grant_of("slow")],
+        ..limited_to(7)
+    })];
+    let mut snapshot = (*test.gate.snapshot()).clone();
+    snapshot.put_user(limited);
+    test.gate.publish(snapshot);
+    let second = request("slow/small", 1);
+    admission.exchange(&second, |_| true).unwrap();
+    assert_eq!(admission.candidate().provider.name.as_str(), "slow");
+    let held = admission.candidate().estimate.cost;
+    assert_eq!(held, Usd::from_nanos(2_000_004_000));
+    assert_eq!(
+        admission.numbers().budget_remaining,
+        Some(Usd::from_nanos(usd(7)).saturating_sub(held))
+    );
+    let settled = admission.settle(reported(1_000_000, 1_000_000));
+    assert_eq!(settled.cost, Usd::from_nanos(usd(6)));
+    assert_eq!(
+        settled.numbers.budget_remaining,
+        Some(Usd::from_nanos(usd(1)))
+    );
+    assert_eq!(test.log()[0].facts.provider.as_str(), "slow");
+}
+
+fn limited_to(dollars: i64) -> Copy {
+    limited("starter", [budget("total", dollars)])
+}
+
+#[test]
+fn what_costs_exactly_what_was_held_is_no_breach() {
+    let mut copy = limited_to(10);
+    copy.settings.reservation = Reservation::Bound;
+    let test = TestGate::new(world(copy));
+    let mut admission = test.admit(&request("mock/small", 10)).unwrap();
+    admission.mark_dispatched();
+    let estimate = admission.candidate().estimate;
+    let settled = admission.settle(reported(estimate.input_tokens, 10));
+    assert_eq!(settled.cost, estimate.cost);
+    assert_eq!(test.metric("tollgate_bound_breaches_total"), 0);
+    let over = "tollgate_over_reserved_requests_total{reservation=\"bound\"}";
+    assert_eq!(test.metric(over), 0);
+}
+
+/// More time does not bring back what a single request is too large for; a number to shrink it to would be wrong for one
+/// that only has to wait.
+#[test]
+fn only_a_final_refusal_names_the_largest_output() {
+    let test = TestGate::new(world(limited_to(2)));
+    let running = test.admit(&request("mock/small", 4_096)).unwrap();
+    let error = test.admit(&request("mock/small", 4_096)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BudgetInFlight);
+    assert_eq!(error.limit.unwrap().largest_output_that_fits, None);
+    drop(running);
 }
 
 #[test]

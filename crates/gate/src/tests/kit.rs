@@ -9,6 +9,7 @@ use tollgate_domain::access::{Copy, Endpoint, ModelRequest, ProviderGrant};
 use tollgate_domain::accounting::{JournalPosition, LedgerState, LogEntry, Outcome};
 use tollgate_domain::limits::{Holder, HolderKind, Meter, MeterKind};
 use tollgate_domain::live::{Count, LiveCounters as _};
+use tollgate_domain::provider::NetworkSettings;
 use tollgate_domain::snapshot::Snapshot;
 use tollgate_domain::{Clock as _, GatewayError, TokenUsage};
 use tollgate_ledger::{Ledger, LedgerConfig};
@@ -124,6 +125,30 @@ pub(super) fn world(copy: Copy) -> Snapshot {
         provider("mock", "http://127.0.0.1:1"),
         catalog([("mock", "small", model_info(1, 2))]),
     )
+}
+
+/// As [`world`], with a second provider `slow` besides, which takes ten minutes and twice the price.
+pub(super) fn two_providers() -> Snapshot {
+    let mut snapshot = world(Copy {
+        grants: vec![grant("mock"), grant("slow")],
+        ..limited("starter", [])
+    });
+    let (mock, mut slow) = (
+        provider("mock", "http://127.0.0.1:1"),
+        provider("slow", "http://127.0.0.1:1"),
+    );
+    slow.network = slow.network.map(|network| {
+        Arc::new(NetworkSettings {
+            request_timeout: Duration::from_mins(10),
+            ..(*network).clone()
+        })
+    });
+    snapshot.set_providers([mock, slow]);
+    snapshot.set_catalog(catalog([
+        ("mock", "small", model_info(1, 2)),
+        ("slow", "small", model_info(2, 4)),
+    ]));
+    snapshot
 }
 
 /// A grant of another provider.

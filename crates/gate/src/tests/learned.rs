@@ -1,7 +1,9 @@
 use tollgate_domain::TokenUsage;
 use tollgate_domain::access::{Learned as _, LearnedModel};
+use tollgate_domain::accounting::Outcome;
 
 use super::kit::*;
+use crate::Answer;
 use crate::learned::Experiences;
 
 fn usage(input: u64, output: u64) -> TokenUsage {
@@ -49,6 +51,24 @@ fn answers_without_tokens_and_made_up_names_do_no_harm() {
         experiences.learn("mock", &name.to_string(), 100, 1, &usage(10, 10));
     }
     assert_eq!(experiences.model("mock", "9999"), LearnedModel::default());
+}
+
+/// What we counted ourselves rests on what we believe already.
+#[test]
+fn our_own_count_teaches_nothing() {
+    let test = TestGate::new(world(limited("starter", [])));
+    let mut asked = request("mock/small", 100);
+    (asked.input_tokens, asked.max_output_tokens) = (None, None);
+    asked.body_bytes = 8_000;
+    let mut admission = test.admit(&asked).unwrap();
+    let believed = admission.candidate().estimate;
+    admission.mark_dispatched();
+    admission.settle(Answer {
+        outcome: Outcome::Counted,
+        ..reported(4_000, 70)
+    });
+    let next = test.admit(&asked).unwrap();
+    assert_eq!(next.candidate().estimate, believed);
 }
 
 #[test]

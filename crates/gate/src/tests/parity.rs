@@ -1,6 +1,7 @@
 //! What is explained and what is refused: the same code, the same words, the same numbers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tollgate_domain::access::profile::{OnUnknownPrice, Reservation};
 use tollgate_domain::access::{
@@ -10,7 +11,7 @@ use tollgate_domain::access::{
 use tollgate_domain::error::MeterReading;
 use tollgate_domain::limits::{Boost, Meter, MeterKind, ResetDuration};
 use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
-use tollgate_domain::{ErrorKind, GatewayError, Timestamp};
+use tollgate_domain::{Clock as _, ErrorKind, GatewayError, Timestamp};
 use tollgate_testkit::entities::{catalog, copy, grant, key, meter, model_info, provider, user};
 
 use super::kit::*;
@@ -69,6 +70,17 @@ fn with_key(change: impl FnOnce(&mut VirtualKey)) -> TestGate {
     snapshot.put_key(changed);
     test.gate.publish(snapshot);
     test
+}
+
+/// Time does not run backwards for limits, so neither does it for what is said of them.
+#[test]
+fn a_clock_that_steps_back_is_explained_with_the_window_that_counts() {
+    let test = TestGate::new(world(limited("starter", [budget("total", 3)])));
+    let start = test.clock.now();
+    test.clock.advance(Duration::from_hours(24 * 62));
+    run_one(&test).settle(reported(3_000_000, 0));
+    test.clock.set(start);
+    check(&test, "mock/small", ErrorKind::BudgetExceeded);
 }
 
 fn run_one(test: &TestGate) -> crate::Admission {
@@ -182,6 +194,15 @@ fn refusals_of_limits_are_explained_number_for_number() {
         let _running = run_one(&test);
         check(&test, "mock/small", code);
     }
+    // Two dollars and a half are spent: of what is left, the input takes a dollar, and 4,000 microdollars are output.
+    let test = TestGate::new(world(limited(
+        "starter",
+        [meter("line", MeterKind::Money, usd(3) + 504_000_000)],
+    )));
+    run_one(&test).settle(reported(1_000_000, 750_000));
+    check(&test, "mock/small", ErrorKind::BudgetExceeded);
+    let error = test.admit(&request("mock/small", 4_096)).unwrap_err();
+    assert_eq!(error.limit.unwrap().largest_output_that_fits, Some(2_000));
     // With an override, and what is left after a settlement.
     let boosted = Meter {
         boost: Some(Boost {

@@ -48,6 +48,29 @@ fn leaked_hold_is_charged_in_doubt_once() {
     assert_eq!(entry.ending.cost, held);
 }
 
+/// The provider's own time and the rest together, to the microsecond, whichever provider has it now.
+#[test]
+fn hold_is_swept_when_its_last_provider_has_had_its_time() {
+    let test = TestGate::new(two_providers());
+    let patience = |name| {
+        let snapshot = test.gate.snapshot();
+        let network = snapshot.provider(name).unwrap().network.clone();
+        network.unwrap().request_timeout + REST
+    };
+    let mut moved = test.admit(&request("mock/small", 1)).unwrap();
+    let asked = request("slow/small", 1);
+    moved.exchange(&asked, |_| true).unwrap();
+    let stayed = test.admit(&request("mock/small", 1)).unwrap();
+    test.clock.advance(patience("mock"));
+    assert_eq!(test.gate.sweep(REST), 0, "it has its time to the end");
+    test.clock.advance(Duration::from_micros(1));
+    assert_eq!(test.gate.sweep(REST), 1, "the slow one may take longer");
+    test.clock
+        .advance(patience("slow").saturating_sub(patience("mock")));
+    assert_eq!(test.gate.sweep(REST), 1);
+    drop((moved, stayed));
+}
+
 #[test]
 fn request_that_ends_after_its_hold_was_swept_is_not_charged_again() {
     let line = budget("total", 10);

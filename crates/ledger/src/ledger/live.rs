@@ -25,6 +25,12 @@ pub struct MeterState {
 }
 
 impl Ledger {
+    /// `now`, or the latest instant of the journal when the clock has stepped back behind it: when a reservation would
+    /// count.
+    pub fn present(&self, now: Timestamp) -> Timestamp {
+        self.meters.advance(now)
+    }
+
     /// What [`Ledger::reserve`] would see and say for each of `needs` at `at`, which may be any instant. Changes nothing.
     pub fn probe(&self, needs: &[Need], at: Timestamp) -> Vec<MeterState> {
         let counts = self.meters.counts(needs.iter().map(|need| &need.meter), at);

@@ -118,8 +118,9 @@ impl State {
             cell.settled = 0;
             cell.reserved = 0;
             cell.moved_to = Some(window.key);
-            self.cells[running].settled += settled;
-            self.cells[running].reserved += reserved;
+            let into = &mut self.cells[running];
+            into.settled = into.settled.saturating_add(settled);
+            into.reserved = into.reserved.saturating_add(reserved);
             moved(from, window, settled);
             // One step from any window that was left to where it counts: nothing in between has to be kept.
             for cell in &mut self.cells {
