@@ -30,6 +30,7 @@ macro_rules! all_steps {
             9 "0009_create_webhooks_and_rotations",
             10 "0010_keep_answer_headers",
             11 "0011_keep_lists_in_segments",
+            12 "0012_create_usage_resets",
         }
     };
 }
