@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::access::Endpoint;
 use crate::error::ErrorKind;
-use crate::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
+use crate::ids::{CopyId, ProfileId, RequestId, ResetId, UserId, VirtualKeyId};
 use crate::limits::{MeterId, MeterKind, ResetDuration, Window, WindowKey};
 use crate::live::CorrectionNote;
 use crate::money::Usd;
@@ -271,6 +271,8 @@ pub struct FoldBatch {
     pub resolved: Vec<(RequestId, Usd, Timestamp)>,
     /// Corrections by hand, in their order; each becomes an entry of the audit trail.
     pub corrections: Vec<Correction>,
+    /// Usage that was set back to zero: the database need not keep these any longer.
+    pub resets: Vec<ResetId>,
     /// Holds that are open at the end of the piece and were not at its start, or that changed.
     pub opened: Vec<OpenHold>,
     /// Holds that were open at its start and no longer are.

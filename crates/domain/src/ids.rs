@@ -106,6 +106,8 @@ text_ids! {
     RequestId = "req";
     /// An audit entry.
     AuditEntryId = "aud";
+    /// Usage that is set back to zero, once.
+    ResetId = "rst";
     /// An MCP client: a server that Tollgate connects to.
     McpClientId = "mcp";
     /// A webhook.

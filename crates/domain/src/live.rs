@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::ids::{AuditEntryId, ProfileId, RequestId, UserId};
+use crate::ids::{AuditEntryId, ProfileId, RequestId, ResetId, UserId};
 use crate::limits::{Meter, MeterId};
 use crate::money::Usd;
 use crate::time::Timestamp;
@@ -41,6 +41,17 @@ impl CorrectionNote {
     pub const REASON_BYTES: u16 = 4_000;
 }
 
+/// Usage that is to be set back to zero (propagate with `reset_usage`).
+///
+/// It is stored in the transaction of the change that it belongs to, and stays there until the journal has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageReset {
+    /// By which it happens once.
+    pub id: ResetId,
+    /// What is set back.
+    pub meters: Vec<MeterId>,
+}
+
 /// Why a correction was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdjustError {
@@ -76,11 +87,15 @@ pub trait LiveCounters: Send + Sync {
     /// The counts of `meter` in the window that `now` lies in.
     fn count(&self, meter: &Meter, now: Timestamp) -> Count;
 
-    /// Sets what `meters` have used in their running windows back to zero (propagate with `reset_usage`).
+    /// Sets what the meters of each of `pending` have used in their running windows back to zero, unless that was done
+    /// before, by this process or an earlier one.
+    ///
+    /// `pending` is all that the database has: what was done and is not in it any more is forgotten. So one caller at a
+    /// time reads it and passes it on.
     ///
     /// # Errors
-    /// [`AdjustError::Unavailable`] when the journal takes no writes; then nothing has changed.
-    fn reset(&self, meters: &[MeterId], now: Timestamp) -> Result<(), AdjustError>;
+    /// [`AdjustError::Unavailable`] when the journal takes no writes; then the rest is as it was.
+    fn reset(&self, pending: &[UsageReset], now: Timestamp) -> Result<(), AdjustError>;
 
     /// Adds `delta` (negative: credits) to what `meter` has used in its running window.
     ///

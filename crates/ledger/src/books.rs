@@ -4,7 +4,7 @@
 use tollgate_domain::accounting::{
     Corrected, Correction, CounterAmount, CounterKey, HoldFacts, LogEntry, OpenHold, Outcome,
 };
-use tollgate_domain::ids::RequestId;
+use tollgate_domain::ids::{RequestId, ResetId};
 use tollgate_domain::limits::Window;
 use tollgate_domain::{Timestamp, Usd};
 
@@ -28,6 +28,7 @@ pub(crate) struct Changes {
     pub(crate) log: Vec<LogEntry>,
     pub(crate) resolved: Vec<(RequestId, Usd, Timestamp)>,
     pub(crate) corrections: Vec<Correction>,
+    pub(crate) resets: Vec<ResetId>,
     pub(crate) in_doubt: OwnMap<RequestId, OpenHold>,
     /// `None`: the lattice came back, so what names the window is right again.
     moved: OwnMap<CounterKey, Option<Window>>,
@@ -140,6 +141,12 @@ impl Books {
                 }
                 changes.in_doubt.remove(&request);
                 changes.resolved.push((request, amount, at));
+            }
+            Record::Reset {
+                id, changes: by, ..
+            } => {
+                changes.add(&by);
+                changes.resets.push(id);
             }
             Record::Move { moved, .. } => self.follow(changes, &moved),
             Record::Watermark { .. } | Record::Skip(_) => changes.watermarks += 1,

@@ -7,4 +7,5 @@ mod faults;
 mod fold;
 pub(crate) mod kit;
 mod model;
+mod resets;
 mod windows;

@@ -8,14 +8,18 @@ use http::StatusCode;
 use http::request::Parts;
 use tokio::sync::Semaphore;
 use tollgate_domain::Timestamp;
+use tollgate_domain::ids::ResetId;
+use tollgate_domain::limits::MeterId;
+use tollgate_domain::live::{AdjustError, UsageReset};
 use tollgate_domain::permission::{Action, Permission, Resource};
 use tollgate_domain::snapshot::SnapshotChange;
-use tollgate_storage::{Store, Tx};
+use tollgate_storage::{Store, Tx, resets};
 
 use crate::answers::Reply;
 use crate::door::Actor;
 use crate::idempotency::Claim;
 use crate::problem::{Answer, Problem};
+use crate::resets::ResetError;
 use crate::state::{ManagementParts, ManagementState};
 
 /// A permission as a type.
@@ -90,6 +94,13 @@ pub(crate) struct Require<P> {
     context: Context,
     permission: PhantomData<P>,
 }
+
+/// Meters that one record of the journal sets back to zero, far below what it has room for.
+const METERS_AT_ONCE: usize = 1_000;
+
+/// The change is stored, and with it what is to be reset.
+const RESETS_FOLLOW: &str = "the change is made, and its usage is set back to zero as soon as the ledger takes writes; \
+nothing has to be sent again";
 
 /// What an operation works with.
 pub(crate) struct Context {
@@ -172,16 +183,32 @@ impl Context {
     ///
     /// The answer comes back unchanged: a write cannot be committed by somebody who does not know yet what to say of it.
     pub(crate) async fn commit<A: Reply>(&self, tx: Tx, answer: A) -> Answer<A> {
-        self.commit_then(tx, answer, |_| Ok(())).await
+        self.commit_and(tx, answer, Resets::None).await
     }
 
-    /// As [`Context::commit`], and does what belongs to the change outside of the database, once that has it.
-    pub(crate) async fn commit_then<A: Reply>(
+    /// As [`Context::commit`], and sets what these meters of each copy have used back to zero. That is asked for in the
+    /// transaction and done once the change is stored, so a write that fails leaves usage as it is, and one that is
+    /// stored does not: not even when the process dies in between.
+    pub(crate) async fn commit_with_resets<A: Reply>(
         &self,
         mut tx: Tx,
         answer: A,
-        after: impl FnOnce(&ManagementParts) -> Answer<()> + Send + 'static,
+        copies: &[Vec<MeterId>],
     ) -> Answer<A> {
+        for meters in copies
+            .iter()
+            .flat_map(|meters| meters.chunks(METERS_AT_ONCE))
+        {
+            let reset = UsageReset {
+                id: ResetId::from_uuid(self.parts().ids.next_uuid()),
+                meters: meters.to_vec(),
+            };
+            resets::add(&mut tx, &reset, self.now()).await?;
+        }
+        self.commit_and(tx, answer, Resets::Asked).await
+    }
+
+    async fn commit_and<A: Reply>(&self, mut tx: Tx, answer: A, resets: Resets) -> Answer<A> {
         if let Some(claim) = &self.claim {
             let text = answer.to_text();
             let text = text.map_err(|error| Problem::internal(&error))?;
@@ -191,29 +218,41 @@ impl Context {
                 .await?;
         }
         // Until the change is in force, whoever repeats the request waits.
-        commit(&self.state, tx, self.claim.clone(), after).await?;
+        commit(&self.state, tx, self.claim.clone(), resets).await?;
         Ok(answer)
     }
 }
 
-/// Stores what the transaction did, does what comes after, and brings it into force, also when the caller goes away; then
-/// lets go of `held`.
+/// Whether a transaction asks for usage to be set back to zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resets {
+    None,
+    Asked,
+}
+
+/// Stores what the transaction did and brings it into force, also when the caller goes away; then lets go of `held`.
 pub(crate) async fn commit(
     state: &ManagementState,
     tx: Tx,
     held: impl Send + 'static,
-    after: impl FnOnce(&ManagementParts) -> Answer<()> + Send + 'static,
+    resets: Resets,
 ) -> Answer<()> {
     let own = state.clone();
     let task = state.parts().tasks.spawn(async move {
         let _held = held;
         let changes: Vec<SnapshotChange> = tx.commit().await?.into_vec();
-        let done = after(own.parts());
+        let done = match resets {
+            Resets::None => Ok(()),
+            Resets::Asked => own.apply_resets().await,
+        };
         if !changes.is_empty() {
             let published = own.parts().publisher.publish(changes).await;
             published.map_err(|error| Problem::internal(&error))?;
         }
-        done
+        done.map_err(|error| match error {
+            ResetError::Ledger(AdjustError::Unavailable) => Problem::unavailable(RESETS_FOLLOW),
+            other => other.into(),
+        })
     });
     task.await.map_err(|error| Problem::internal(&error))?
 }

@@ -37,6 +37,7 @@ mod problem;
 mod provider_configs;
 mod providers;
 mod quota;
+mod resets;
 mod roles;
 mod router;
 mod secrets;
@@ -51,6 +52,7 @@ mod test_app;
 mod tests;
 
 pub use openapi::openapi_json;
+pub use resets::ResetError;
 pub use router::router;
 pub use secrets::{
     EnvironmentNames, MANAGEMENT_KEY_PREFIX, NewSecret, NoRandomness, SecretSource, SystemSecrets,

@@ -62,6 +62,8 @@ struct Inner {
     simulations: Semaphore,
     /// Management keys whose use is being noted.
     noting: Mutex<HashSet<ManagementKeyId>>,
+    /// Held by whoever sets usage back to zero.
+    resetting: tokio::sync::Mutex<()>,
 }
 
 /// What [`ManagementState`] is made from.
@@ -97,6 +99,7 @@ impl ManagementState {
                 turns: Turns::default(),
                 simulations: Semaphore::new(1),
                 noting: Mutex::default(),
+                resetting: tokio::sync::Mutex::default(),
             }),
         }
     }
@@ -116,6 +119,10 @@ impl ManagementState {
 
     pub(crate) fn end_noting(&self, id: ManagementKeyId) {
         self.inner.noting.lock().remove(&id);
+    }
+
+    pub(crate) async fn resetting(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.resetting.lock().await
     }
 
     pub(crate) fn turns(&self) -> &Turns {

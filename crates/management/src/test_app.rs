@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 use tollgate_domain::access::{Decision, Explain, Question, UnknownSubject};
 use tollgate_domain::ids::{ManagementKeyId, PermissionId, RequestId};
-use tollgate_domain::limits::{Meter, MeterId};
-use tollgate_domain::live::{AdjustError, CorrectionNote, Count, LiveCounters};
+use tollgate_domain::limits::Meter;
+use tollgate_domain::live::{AdjustError, CorrectionNote, Count, LiveCounters, UsageReset};
 use tollgate_domain::snapshot::{Snapshot, SnapshotChange};
 use tollgate_domain::{Clock as _, IdSource as _, Timestamp, Usd};
 use tollgate_storage::management_keys::{self, NewManagementKey};
@@ -32,6 +32,7 @@ pub(crate) const ADMIN: &str = "tgm-admin-of-the-tests-0123456789";
 
 pub(crate) struct TestApp {
     router: Router,
+    pub(crate) state: ManagementState,
     pub(crate) store: Store,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) ids: Arc<SequentialIds>,
@@ -53,7 +54,8 @@ pub(crate) struct TestAnswer {
 #[derive(Default)]
 pub(crate) struct TestCounters {
     pub(crate) count: Mutex<Count>,
-    pub(crate) reset: Mutex<Vec<MeterId>>,
+    /// Each once, also when it is asked for again.
+    pub(crate) reset: Mutex<Vec<UsageReset>>,
     /// What every correction is refused with.
     pub(crate) refusal: Mutex<Option<AdjustError>>,
     /// Of what, by or to how much, and by whom.
@@ -84,11 +86,16 @@ impl LiveCounters for TestCounters {
         *self.count.lock()
     }
 
-    fn reset(&self, meters: &[MeterId], _now: Timestamp) -> Result<(), AdjustError> {
+    fn reset(&self, pending: &[UsageReset], _now: Timestamp) -> Result<(), AdjustError> {
         if let Some(error) = self.refusal.lock().clone() {
             return Err(error);
         }
-        self.reset.lock().extend_from_slice(meters);
+        let mut done = self.reset.lock();
+        for reset in pending {
+            if !done.contains(reset) {
+                done.push(reset.clone());
+            }
+        }
         Ok(())
     }
 
@@ -236,7 +243,8 @@ impl TestApp {
             tasks: TaskTracker::new(),
         });
         Self {
-            router: crate::router(state),
+            router: crate::router(state.clone()),
+            state,
             store,
             clock,
             ids,

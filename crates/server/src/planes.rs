@@ -24,7 +24,7 @@ use crate::publisher::SnapshotPublisher;
 use crate::web::{self, Doors, Health, MetricsPage, RequestIds};
 use crate::workers::{
     FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender, WebhookMetrics, WebhookWorker,
-    sweep,
+    reset_usage, sweep,
 };
 
 /// Nobody's hold is taken for forgotten before this has passed in addition to all that a request may take.
@@ -119,6 +119,12 @@ impl Planes {
             environment_names: EnvironmentNames::new(config.providers.env_allow.clone()),
             tasks: lifecycle.connections.clone(),
         });
+        // Nobody is served from counters that should be zero.
+        if let Err(error) = management.apply_resets().await {
+            tracing::warn!(%error, "usage was not set back to zero before the start");
+        }
+        let stop = lifecycle.workers_stop.clone();
+        lifecycle.spawn_worker("resets", reset_usage(management.clone(), stop));
         let health = Arc::new(Health {
             lifecycle: lifecycle.clone(),
             ledger,

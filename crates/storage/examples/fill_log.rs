@@ -81,6 +81,7 @@ async fn fill(arguments: &[String]) -> Result<(), Failure> {
                 log,
                 resolved: Vec::new(),
                 corrections: Vec::new(),
+                resets: Vec::new(),
                 opened: Vec::new(),
                 closed: Vec::new(),
                 in_doubt: Vec::new(),

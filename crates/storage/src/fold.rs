@@ -13,6 +13,7 @@ use uuid::Uuid;
 pub use self::thresholds::{Watch, Watches};
 
 use crate::error::{Result, StorageError};
+use crate::resets;
 use crate::sql::{Row, corrupt, query};
 use crate::store::Store;
 use crate::tx::{Db, Tx};
@@ -51,6 +52,7 @@ impl Store {
             log::resolve(&mut tx, *request, *cost, *at).await?;
         }
         corrections::record(&mut tx, &batch.corrections).await?;
+        resets::forget(&mut tx, &batch.resets).await?;
         put_position(&mut tx, batch).await?;
         let told = match watches {
             Some(watches) => thresholds::tell(&mut tx, &batch.counters, watches).await?,

@@ -39,6 +39,7 @@ pub mod prices;
 pub mod profiles;
 pub mod providers;
 pub mod request_log;
+pub mod resets;
 pub mod roles;
 pub mod settings;
 pub mod snapshot;

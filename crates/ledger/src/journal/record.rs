@@ -7,7 +7,9 @@ use tollgate_domain::access::Endpoint;
 use tollgate_domain::accounting::{
     CounterAmount, Ending, HoldFacts, JournalPosition, LogEntry, Outcome, Shadow,
 };
-use tollgate_domain::ids::{AuditEntryId, CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
+use tollgate_domain::ids::{
+    AuditEntryId, CopyId, ProfileId, RequestId, ResetId, UserId, VirtualKeyId,
+};
 use tollgate_domain::limits::{MeterId, MeterKind, Window};
 use tollgate_domain::live::CorrectionNote;
 use tollgate_domain::usage::ServiceTier;
@@ -72,7 +74,7 @@ pub(crate) enum Record {
     Adjust {
         at: Timestamp,
         changes: Vec<CounterAmount>,
-        /// `None`: by something that has its own place in the audit trail, such as a propagate.
+        /// `None`: by an earlier version, which wrote so that usage was set back to zero.
         noted: Option<Noted>,
     },
     /// An in-doubt amount was replaced.
@@ -82,6 +84,12 @@ pub(crate) enum Record {
         amount: Usd,
         changes: Vec<CounterAmount>,
         noted: Option<Noted>,
+    },
+    /// Usage was set back to zero.
+    Reset {
+        at: Timestamp,
+        id: ResetId,
+        changes: Vec<CounterAmount>,
     },
     /// Usage followed an edited line into another window.
     Move { at: Timestamp, moved: Move },
@@ -128,6 +136,7 @@ impl Record {
             Self::Move { .. } => 8,
             Self::Watermark { .. } => 9,
             Self::Skip(_) => 10,
+            Self::Reset { .. } => 11,
         }
     }
 
@@ -140,6 +149,7 @@ impl Record {
             Self::Release { at, .. }
             | Self::Adjust { at, .. }
             | Self::Resolve { at, .. }
+            | Self::Reset { at, .. }
             | Self::Move { at, .. }
             | Self::Watermark { at, .. } => *at,
             Self::Skip(_) => Timestamp::MIN,
@@ -207,6 +217,11 @@ impl Record {
                 to.i64(amount.nanos());
                 to.counters(changes);
                 encode_note(to, noted.as_ref());
+            }
+            Self::Reset { at, id, changes } => {
+                to.instant(*at);
+                to.uuid(id.uuid());
+                to.counters(changes);
             }
             Self::Move { at, moved } => {
                 to.instant(*at);
@@ -281,6 +296,11 @@ impl Record {
                 },
             },
             10 => return Ok(Self::Skip(payload.len())),
+            11 => Self::Reset {
+                at: from.instant()?,
+                id: ResetId::from_uuid(from.uuid()?),
+                changes: from.counters()?,
+            },
             _ => return Err(Malformed),
         };
         from.end()?;

@@ -286,6 +286,7 @@ impl Changes {
             log: self.log.clone(),
             resolved: self.resolved.clone(),
             corrections: self.corrections.clone(),
+            resets: self.resets.clone(),
             opened,
             closed,
             in_doubt: self.in_doubt.values().cloned().collect(),

@@ -1,13 +1,14 @@
 //! Reads and corrections for the management API: the same counters that enforcement uses.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::error::MeterReading;
-use tollgate_domain::ids::RequestId;
-use tollgate_domain::limits::{Meter, MeterId};
-use tollgate_domain::live::{AdjustError, CorrectionNote, Count, LiveCounters};
+use tollgate_domain::ids::{RequestId, ResetId};
+use tollgate_domain::limits::Meter;
+use tollgate_domain::live::{AdjustError, CorrectionNote, Count, LiveCounters, UsageReset};
 use tollgate_domain::{Timestamp, Usd};
 
 use super::{InDoubt, Ledger};
@@ -66,13 +67,13 @@ impl Ledger {
     fn correct(
         &self,
         mut changes: Vec<CounterAmount>,
-        note: Option<CorrectionNote>,
+        note: CorrectionNote,
         at: Timestamp,
     ) -> Result<(), AdjustError> {
         self.record_moves(&self.meters.follow(&mut changes), at);
         self.check_range(&changes)?;
         let used = |change: &CounterAmount| self.meters.settled(change).unwrap_or_default();
-        let noted = note.map(|note| Noted {
+        let noted = Some(Noted {
             note,
             before: Usd::from_nanos(changes.first().map_or(0, used)),
         });
@@ -107,7 +108,10 @@ impl Ledger {
         self.journal
             .admit(&record, 0)
             .map_err(|_| AdjustError::Unavailable)?;
-        if let Record::Adjust { changes, .. } | Record::Resolve { changes, .. } = record {
+        if let Record::Adjust { changes, .. }
+        | Record::Resolve { changes, .. }
+        | Record::Reset { changes, .. } = record
+        {
             self.meters.apply(&changes);
         }
         Ok(())
@@ -120,17 +124,26 @@ impl LiveCounters for Ledger {
         self.meters.count(meter, now)
     }
 
-    fn reset(&self, meters: &[MeterId], now: Timestamp) -> Result<(), AdjustError> {
-        let _turn = self.correcting.lock();
-        let now = self.meters.advance(now);
-        let mut changes = self.meters.running(meters, now);
-        if changes.is_empty() {
-            return Ok(());
+    fn reset(&self, pending: &[UsageReset], now: Timestamp) -> Result<(), AdjustError> {
+        let mut done = self.correcting.lock();
+        let wanted: BTreeSet<ResetId> = pending.iter().map(|reset| reset.id).collect();
+        done.retain(|id| wanted.contains(id));
+        for UsageReset { id, meters } in pending {
+            if done.contains(id) {
+                continue;
+            }
+            let at = self.meters.advance(now);
+            let mut changes = self.meters.running(meters, at);
+            for change in &mut changes {
+                change.amount = change.amount.saturating_neg();
+            }
+            self.record_moves(&self.meters.follow(&mut changes), at);
+            // Also when nothing was used: the database hears of it by the record.
+            let id = *id;
+            self.write_correction(Record::Reset { at, id, changes })?;
+            done.insert(id);
         }
-        for change in &mut changes {
-            change.amount = change.amount.saturating_neg();
-        }
-        self.correct(changes, None, now)
+        Ok(())
     }
 
     fn adjust(
@@ -146,7 +159,7 @@ impl LiveCounters for Ledger {
             let (line, kind) = (meter.id.line, meter.id.kind);
             let window = spec.window(now);
             let change = CounterAmount::new(line, kind, spec.duration, window, delta);
-            self.correct(vec![change], Some(note), now)?;
+            self.correct(vec![change], note, now)?;
         }
         Ok(self.meters.count(meter, now))
     }

@@ -1,6 +1,7 @@
 //! Opening a ledger: the lock, the journal, and the holds that a death left open.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 use tollgate_domain::accounting::{
     CounterAmount, CounterKey, Ending, LedgerState, OpenHold, Outcome,
 };
-use tollgate_domain::ids::RequestId;
+use tollgate_domain::ids::{RequestId, ResetId};
 use tollgate_domain::{Timestamp, TokenUsage};
 
 use super::fold::Fold;
@@ -106,7 +107,7 @@ impl Ledger {
             journal,
             tally: Tally::default(),
             in_doubt: Mutex::new(in_doubt),
-            correcting: Mutex::default(),
+            correcting: Mutex::new(replay.resets),
             syncer: Some(syncer),
             _lock: lock,
         })
@@ -139,6 +140,7 @@ struct Replay {
     changes: Changes,
     counters: OwnMap<CounterKey, CounterAmount>,
     in_doubt: OwnMap<RequestId, InDoubt>,
+    resets: BTreeSet<ResetId>,
 }
 
 impl Replay {
@@ -151,6 +153,7 @@ impl Replay {
             changes: Changes::default(),
             counters,
             in_doubt: state.in_doubt.iter().map(charged).collect(),
+            resets: BTreeSet::new(),
         }
     }
 
@@ -169,6 +172,7 @@ impl Replay {
         for (request, hold) in &changes.in_doubt {
             self.in_doubt.insert(*request, InDoubt::of(hold));
         }
+        self.resets.extend(&changes.resets);
         for (request, _, _) in &changes.resolved {
             self.in_doubt.remove(request);
         }

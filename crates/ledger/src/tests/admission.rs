@@ -275,7 +275,7 @@ fn corrections_count_and_resets_start_again() {
             .is_err()
     );
     assert_eq!(ledger.adjust(&budget, -4, note(1), noon()).unwrap().used, 6);
-    ledger.reset(&[budget.id], noon()).unwrap();
+    ledger.reset(&[reset(1, &[budget.id])], noon()).unwrap();
     assert_eq!(count(&ledger, &budget), (0, 0));
 }
 

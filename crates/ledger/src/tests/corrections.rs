@@ -35,7 +35,7 @@ fn the_audit_trail_gets_each_correction_once_with_who_why_and_what() {
         .resolve_in_doubt(request(1), Usd::from_nanos(10), note(2), noon())
         .unwrap();
     ledger
-        .reset(&[budget.id], noon())
+        .reset(&[reset(1, &[budget.id])], noon())
         .expect("a reset has its own audit entry");
     // The process dies before the database has anything.
     let disk = kill(ledger, &disk);

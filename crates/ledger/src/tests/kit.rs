@@ -10,11 +10,11 @@ use tollgate_domain::accounting::{
     Correction, CounterAmount, CounterKey, Ending, FoldBatch, HoldFacts, LedgerState, LogEntry,
     OpenHold, Outcome,
 };
-use tollgate_domain::ids::{AuditEntryId, RequestId, VirtualKeyId};
+use tollgate_domain::ids::{AuditEntryId, RequestId, ResetId, VirtualKeyId};
 use tollgate_domain::limits::{
     Holder, HolderKind, Meter, MeterId, MeterKind, ResetDuration, WindowSpec,
 };
-use tollgate_domain::live::CorrectionNote;
+use tollgate_domain::live::{CorrectionNote, UsageReset};
 use tollgate_domain::{Timestamp, TokenUsage, Usd};
 use uuid::Uuid;
 
@@ -131,6 +131,14 @@ pub(super) fn note(number: u128) -> CorrectionNote {
 }
 
 /// Syncs only when it is told to.
+/// Sets these meters back to zero.
+pub(super) fn reset(number: u128, meters: &[MeterId]) -> UsageReset {
+    UsageReset {
+        id: ResetId::from_uuid(Uuid::from_u128(number)),
+        meters: meters.to_vec(),
+    }
+}
+
 pub(super) fn config() -> LedgerConfig {
     LedgerConfig {
         sync_interval: Duration::from_hours(1),
@@ -169,6 +177,8 @@ pub(super) struct Database {
     pub(super) log: Vec<LogEntry>,
     /// The audit trail.
     pub(super) corrections: Vec<Correction>,
+    /// What it was told that it was set back to zero.
+    pub(super) resets: Vec<ResetId>,
     open: BTreeMap<RequestId, OpenHold>,
     in_doubt: BTreeMap<RequestId, OpenHold>,
 }
@@ -216,6 +226,7 @@ impl Database {
         }
         self.log.extend(batch.log);
         self.corrections.extend(batch.corrections);
+        self.resets.extend(batch.resets);
         for (request, cost, _) in batch.resolved {
             self.in_doubt.remove(&request);
             let rows = self.log.iter_mut();

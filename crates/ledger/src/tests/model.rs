@@ -42,6 +42,8 @@ struct Run {
     ledger: Option<Ledger>,
     database: Database,
     lines: Vec<Arc<Meter>>,
+    /// How many times usage was set back to zero.
+    resets: u128,
     holds: Vec<Hold>,
     model: Model,
     /// Every window that a cell was ever named for.
@@ -65,6 +67,7 @@ impl Run {
             disk,
             database: Database::default(),
             lines: first_lines().into_iter().map(Arc::new).collect(),
+            resets: 0,
             holds: Vec::new(),
             model: Model {
                 now: noon(),
@@ -162,9 +165,9 @@ impl Run {
             }
             Step::Reset { line } => {
                 let at = self.model.tick();
-                self.ledger()
-                    .reset(&[self.lines[line].id], self.model.now)
-                    .unwrap();
+                self.resets += 1;
+                let reset = reset(self.resets, &[self.lines[line].id]);
+                self.ledger().reset(&[reset], self.model.now).unwrap();
                 self.model.settled.insert(self.cell(line, at), 0);
             }
             Step::Resolve { number, amount } => self.resolve(number, amount),

@@ -6,7 +6,6 @@ use serde::Serialize;
 use tollgate_domain::access::profile::AccessProfile;
 use tollgate_domain::ids::{ProfileId, TeamId, UserId};
 use tollgate_domain::limits::{MeterId, MeterKind};
-use tollgate_domain::live::AdjustError;
 use tollgate_domain::snapshot::GroupId;
 use tollgate_storage::copies::StoredCopy;
 use tollgate_storage::groups::members;
@@ -23,7 +22,7 @@ use crate::audit::Act;
 use crate::body::{AtLeastOne, FromJson, Node, Problems, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path, count};
-use crate::problem::{Answer, Problem};
+use crate::problem::Answer;
 
 /// Copies, and members of a team, that are read at once.
 const BATCH: u32 = 500;
@@ -125,7 +124,7 @@ pub(crate) async fn propagate_access_profile(
     let wanted = wanted_users(&mut tx, &body).await?;
     let is_dry = body.dry_run.unwrap_or(false);
     let mut run = push_all(&ctx, &mut tx, &profile, &body, wanted.as_ref()).await?;
-    let mut groups = push_groups(&ctx, &mut tx, &profile, &body).await?;
+    let groups = push_groups(&ctx, &mut tx, &profile, &body).await?;
     let mut answer = run.answer(&body, wanted.as_ref(), is_dry);
     answer.affected_groups = count(&groups.affected);
     answer.group_ids = groups.affected;
@@ -139,28 +138,8 @@ pub(crate) async fn propagate_access_profile(
         .about_profile(id)
         .with(&answer);
     ctx.record(&mut tx, act).await?;
-    let mut counted = std::mem::take(&mut run.counted);
-    counted.append(&mut groups.counted);
-    let now = ctx.now();
-    // A write that fails leaves usage as it is, so the ledger is told once the change is stored.
-    ctx.commit_then(tx, Json(answer), move |parts| {
-        let mut resets = counted.iter();
-        resets
-            .try_for_each(|meters| parts.live.reset(meters, now))
-            .map_err(not_all_reset)
-    })
-    .await
-}
-
-/// Copies have changed, and some of their usage was not set to zero. Doing it again loses nothing.
-fn not_all_reset(error: AdjustError) -> Problem {
-    match error {
-        AdjustError::Unavailable => Problem::unavailable(
-            "the copies have changed, but not all of their usage was set to zero; send this again, with another \
-             `Idempotency-Key` if it had one",
-        ),
-        other => other.into(),
-    }
+    let counted: Vec<_> = run.counted.into_iter().chain(groups.counted).collect();
+    ctx.commit_with_resets(tx, Json(answer), &counted).await
 }
 
 /// The users that the body names, by themselves and by their teams; `None` = every holder.

@@ -76,6 +76,7 @@ async fn charge_in_doubt(app: &TestApp, user: &str) -> RequestId {
         }],
         resolved: Vec::new(),
         corrections: Vec::new(),
+        resets: Vec::new(),
         in_doubt: vec![OpenHold {
             facts,
             holds: vec![charge(MeterKind::Money), charge(MeterKind::Tokens)],

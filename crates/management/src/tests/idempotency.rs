@@ -1,13 +1,11 @@
 //! Repeated requests.
 
-use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
-use std::thread;
 
 use http::{Request, header};
 
+use super::mortal::{ends_within, in_a_mortal_process};
 use crate::test_app::{ADMIN, TestAnswer, TestApp, on_both_engines};
 
 const KEYS: &str = "/api/governance/virtual-keys";
@@ -116,20 +114,6 @@ async fn request_with_another_key_does_not_wait(app: TestApp) {
     first.await.expect(201);
 }
 
-/// What happens in a process of its own, so to say: whatever still runs at its end is gone, as after `kill -9`.
-fn in_a_mortal_process<T: Send + 'static>(life: impl AsyncFnOnce() -> T + Send + 'static) -> T {
-    let process = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let result = runtime.block_on(life());
-        runtime.shutdown_background();
-        result
-    };
-    thread::spawn(process).join().unwrap()
-}
-
 /// The key was made once, and the request with its name gets it.
 async fn assert_made_once(app: &TestApp, name: &str) -> TestAnswer {
     let again = post(app, name, &format!(r#"{{"name": "{name}"}}"#)).await;
@@ -163,16 +147,7 @@ async fn process_that_dies_at_any_point_does_nothing_twice(app: TestApp) {
         let was_answered = in_a_mortal_process(async move || {
             let app = TestApp::open(db, ids).await;
             let body = format!(r#"{{"name": "{key}"}}"#);
-            let mut request = pin!(post(&app, &key, &body));
-            let mut left = wakes;
-            poll_fn(|cx| {
-                if left == 0 {
-                    return Poll::Ready(false);
-                }
-                left -= 1;
-                request.as_mut().poll(cx).map(|_| true)
-            })
-            .await
+            ends_within(wakes, post(&app, &key, &body)).await
         });
         let again = assert_made_once(&app, &name).await;
         if was_answered {

@@ -1,7 +1,6 @@
 //! Versions, propagation, roles and overrides.
 
 use serde_json::json;
-use tollgate_domain::live::AdjustError;
 
 use crate::test_app::{TestApp, on_both_engines};
 
@@ -10,17 +9,17 @@ const USERS: &str = "/api/governance/users";
 const BASE: &str =
     r#"{"name": "Base", "budgets": [{"max_limit": 10, "reset_duration": "1M"}], "tags": ["a"]}"#;
 
-struct Held {
-    app: TestApp,
-    profile: i64,
+pub(super) struct Held {
+    pub(super) app: TestApp,
+    pub(super) profile: i64,
     /// The profile's path.
-    path: String,
-    user: String,
+    pub(super) path: String,
+    pub(super) user: String,
     /// The path of the user's profiles.
-    copies: String,
+    pub(super) copies: String,
 }
 
-async fn held(app: TestApp) -> Held {
+pub(super) async fn held(app: TestApp) -> Held {
     let profile = app.add_profile(BASE).await;
     let user = app.add_user("ada").await;
     let copies = format!("{USERS}/{user}/access-profiles");
@@ -239,34 +238,6 @@ async fn propagate_takes_a_list_of_users_and_resets_usage(app: TestApp) {
         app.post(&run, r#"{"fields": ["colour"]}"#).await.error(),
         (400, "invalid_value", "/fields/0")
     );
-}
-
-on_both_engines!(usage_is_reset_only_once_the_copies_are_stored);
-async fn usage_is_reset_only_once_the_copies_are_stored(app: TestApp) {
-    let Held {
-        app, path, user, ..
-    } = held(app).await;
-    let budgets = r#"{"budgets": [{"max_limit": 77, "reset_duration": "1M"}]}"#;
-    app.put(&path, budgets).await.expect(200);
-    let run = format!("{path}/propagate");
-    let body = r#"{"fields": ["budgets"], "reset_usage": true}"#;
-    *app.live.refusal.lock() = Some(AdjustError::Unavailable);
-    let refused = app.post(&run, body).await;
-    assert_eq!(refused.error().0, 503);
-    assert!(refused.text.contains("the copies have changed"));
-    let copies = app
-        .get(&format!("{USERS}/{user}/access-profiles"))
-        .await
-        .expect(200);
-    assert_eq!(
-        copies.body["access_profiles"][0]["budgets"][0]["max_limit"],
-        77
-    );
-    *app.live.refusal.lock() = None;
-    let again = app.post(&run, body).await.expect(200);
-    assert_eq!(again.body["affected_users"], 1);
-    assert_eq!(again.body["reset_usage"], true);
-    assert_eq!(app.live.reset.lock().len(), 1);
 }
 
 on_both_engines!(role_defaults_come_and_go_with_the_role);

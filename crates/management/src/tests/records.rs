@@ -68,6 +68,7 @@ async fn with_request(app: TestApp) -> (TestApp, RequestId) {
         log: vec![LogEntry { facts, ending }],
         resolved: Vec::new(),
         corrections: Vec::new(),
+        resets: Vec::new(),
         in_doubt: Vec::new(),
         opened: Vec::new(),
         closed: Vec::new(),

@@ -94,6 +94,7 @@ impl World {
             log,
             resolved: Vec::new(),
             corrections: Vec::new(),
+            resets: Vec::new(),
             in_doubt: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),

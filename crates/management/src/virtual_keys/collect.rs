@@ -10,7 +10,7 @@ use tollgate_storage::virtual_keys::{self, VirtualKey, waiting};
 use utoipa::ToSchema;
 
 use crate::answers::Refusals;
-use crate::context::commit;
+use crate::context::{Resets, commit};
 use crate::extract::Json;
 use crate::problem::{Answer, Problem};
 use crate::quota::find_secret;
@@ -79,7 +79,7 @@ pub(crate) async fn collect_virtual_key_secret(
         ),
     };
     audit::append(&mut tx, entry).await?;
-    commit(&state, tx, (), |_| Ok(())).await?;
+    commit(&state, tx, (), Resets::None).await?;
     Ok(Json(CollectedSecret {
         virtual_key: CollectedKey {
             id: key.id.to_string(),

@@ -20,6 +20,7 @@ mod overshoot;
 mod passthrough;
 mod plain_process;
 mod readers;
+mod resets;
 mod shutdown;
 mod slow_clients;
 mod upstream_faults;

@@ -145,7 +145,7 @@ fn read_shadow(row: &ShadowRow) -> Result<Shadow> {
     })
 }
 
-pub(super) fn kind(column: &'static str, code: i64) -> Result<MeterKind> {
+pub(crate) fn kind(column: &'static str, code: i64) -> Result<MeterKind> {
     u8::try_from(code)
         .ok()
         .and_then(MeterKind::from_code)

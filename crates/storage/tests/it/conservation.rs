@@ -7,20 +7,20 @@ use std::sync::Arc;
 
 use tollgate_domain::access::Need;
 use tollgate_domain::accounting::{Ending, Outcome};
-use tollgate_domain::ids::{AuditEntryId, RequestId};
+use tollgate_domain::ids::{AuditEntryId, RequestId, ResetId};
 use tollgate_domain::limits::{
     Holder, HolderKind, Meter, MeterId, MeterKind, ResetDuration, WindowSpec,
 };
-use tollgate_domain::live::{CorrectionNote, LiveCounters as _};
+use tollgate_domain::live::{CorrectionNote, LiveCounters as _, UsageReset};
 use tollgate_domain::usage::TokenUsage;
 use tollgate_domain::{Timestamp, Usd};
 use tollgate_ledger::{Hold, Ledger, LedgerConfig};
 use tollgate_storage::audit::{self, AuditFilter, ChainCheck};
 use tollgate_storage::request_log::{self, LogFilter, stats};
-use tollgate_storage::{PageRequest, Store};
+use tollgate_storage::{PageRequest, Store, resets};
 
 use crate::fixture::journal::facts;
-use crate::fixture::{Fixture, at, on_both_engines, uuid};
+use crate::fixture::{Fixture, at, in_tx, on_both_engines, uuid};
 
 /// Steps of one run.
 const STEPS: u32 = 400;
@@ -101,7 +101,13 @@ impl Run<'_> {
         self.ledger.as_ref().unwrap()
     }
 
+    /// As at a start.
     async fn open(&mut self) {
+        self.open_ledger().await;
+        self.reset_pending(None).await;
+    }
+
+    async fn open_ledger(&mut self) {
         let state = self.store().ledger_state().await.unwrap();
         let config = LedgerConfig::new(self.dir, uuid(77));
         self.ledger = Some(Ledger::open(config, state, self.now).unwrap());
@@ -188,11 +194,38 @@ impl Run<'_> {
         }
     }
 
-    fn reset(&mut self) {
+    /// As a propagation does it: the change is stored first. Now and then the process dies before the ledger is told.
+    async fn reset(&mut self) {
         let which = usize::try_from(self.dice.below(3)).unwrap();
-        let meter = self.budgets[which].clone();
-        self.adjusted[which] -= self.ledger().count(&meter, self.now).used;
-        self.ledger().reset(&[meter.id], self.now).unwrap();
+        self.next += 1;
+        let reset = UsageReset {
+            id: ResetId::from_uuid(uuid(self.next)),
+            meters: vec![self.budgets[which].id],
+        };
+        in_tx!(self.store(), tx => resets::add(&mut tx, &reset, self.now).await.unwrap());
+        if self.dice.below(2) == 0 {
+            self.ledger = None;
+            self.holds_are_in_doubt();
+            self.open_ledger().await;
+        }
+        self.reset_pending(Some(which)).await;
+    }
+
+    /// Passes on what the database has: only `new` was not done before, however often it is asked for.
+    async fn reset_pending(&mut self, new: Option<usize>) {
+        let used = |meter: &Arc<Meter>| self.ledger().count(meter, self.now).used;
+        let before = self.budgets.each_ref().map(used);
+        let pending = resets::list(self.store()).await.unwrap();
+        self.ledger().reset(&pending, self.now).unwrap();
+        let mut expected = before;
+        if let Some(which) = new {
+            expected[which] = 0;
+        }
+        assert_eq!(self.budgets.each_ref().map(used), expected);
+        for (adjusted, (before, after)) in self.adjusted.iter_mut().zip(before.iter().zip(expected))
+        {
+            *adjusted += after - before;
+        }
     }
 
     fn resolve(&mut self) {
@@ -213,10 +246,14 @@ impl Run<'_> {
 
     /// The process dies: what is open is charged in doubt.
     async fn die(&mut self) {
-        self.in_doubt
-            .extend(self.holds.drain(..).map(|hold| hold.request()));
         self.ledger = None;
+        self.holds_are_in_doubt();
         self.open().await;
+    }
+
+    fn holds_are_in_doubt(&mut self) {
+        let open = self.holds.drain(..).map(|hold| hold.request());
+        self.in_doubt.extend(open);
     }
 
     async fn step(&mut self) {
@@ -228,7 +265,7 @@ impl Run<'_> {
             7..=13 => self.end(),
             14 => self.adjust(),
             15 | 16 => self.resolve(),
-            17 => self.reset(),
+            17 => self.reset().await,
             18 => {
                 let pieces = self.dice.below(6);
                 self.fold(pieces).await;

@@ -281,6 +281,7 @@ pub(crate) mod journal {
             log: Vec::new(),
             resolved: Vec::new(),
             corrections: Vec::new(),
+            resets: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
             in_doubt: Vec::new(),

@@ -56,6 +56,17 @@ fn notes_are_read_back() {
     }
 }
 
+#[test]
+fn resets_are_read_back() {
+    let reset = Record::Reset {
+        at: Timestamp::from_micros(7),
+        id: ResetId::from_uuid(Uuid::from_u128(4)),
+        changes: Vec::new(),
+    };
+    assert_eq!(reset.encode(0)[2..4], [11, VERSION]);
+    assert_eq!(read_back(&reset), Ok(reset));
+}
+
 fn open(shadow: Option<Shadow>) -> Record {
     Record::Open {
         facts: HoldFacts {

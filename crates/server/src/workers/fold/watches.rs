@@ -151,6 +151,7 @@ mod tests {
             log: vec![LogEntry { facts, ending }],
             resolved: Vec::new(),
             corrections: Vec::new(),
+            resets: Vec::new(),
             opened: Vec::new(),
             closed: Vec::new(),
             in_doubt: Vec::new(),

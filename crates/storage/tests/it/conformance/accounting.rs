@@ -1,10 +1,13 @@
 use tollgate_domain::Usd;
 use tollgate_domain::accounting::{LedgerState, Outcome};
+use tollgate_domain::ids::ResetId;
+use tollgate_domain::limits::{MeterId, MeterKind};
+use tollgate_domain::live::UsageReset;
 use tollgate_storage::in_doubt::{self, InDoubtFilter};
-use tollgate_storage::{PageRequest, StorageError, request_log};
+use tollgate_storage::{PageRequest, StorageError, request_log, resets};
 
 use crate::fixture::journal::{amount, batch, ended, hold, position, request};
-use crate::fixture::{Fixture, at, on_both_engines, uuid};
+use crate::fixture::{Fixture, at, in_tx, on_both_engines, uuid};
 
 on_both_engines! {
     async fn a_new_database_has_no_journal(fixture: &Fixture) {
@@ -32,6 +35,24 @@ on_both_engines! {
         assert!(state.in_doubt.is_empty());
         let logged = request_log::find(store, request(1)).await.unwrap().unwrap();
         assert_eq!((logged.entry, logged.resolved_at), (ended(1, Outcome::Reported, 50), None));
+    }
+
+    async fn what_is_to_be_reset_waits_for_the_piece_that_says_it_was(fixture: &Fixture) {
+        let store = &fixture.store;
+        let reset = |number: u128, kinds: &[MeterKind]| UsageReset {
+            id: ResetId::from_uuid(uuid(number)),
+            meters: kinds.iter().map(|kind| MeterId { line: uuid(5), kind: *kind }).collect(),
+        };
+        let (first, second) = (reset(2, &[MeterKind::Money]), reset(1, &[MeterKind::Tokens, MeterKind::Requests]));
+        in_tx!(store, tx => {
+            resets::add(&mut tx, &first, at(1)).await.unwrap();
+            resets::add(&mut tx, &second, at(2)).await.unwrap();
+        });
+        assert_eq!(resets::list(store).await.unwrap(), [first.clone(), second.clone()]);
+        let mut piece = batch(0, 10);
+        piece.resets = vec![first.id];
+        store.fold(&piece).await.unwrap();
+        assert_eq!(resets::list(store).await.unwrap(), [second]);
     }
 
     async fn a_piece_counts_once(fixture: &Fixture) {
