@@ -30,14 +30,19 @@ impl<'a> Credentials<'a> {
         self.shared(bearer);
     }
 
-    /// A value of `x-api-key`, `api-key`, `x-goog-api-key` or `?key=`.
+    /// A value of `x-api-key`, `api-key` or `x-goog-api-key`.
     pub fn shared(&mut self, value: &'a [u8]) {
         let value = value.trim_ascii();
         if value.starts_with(VIRTUAL_KEY_PREFIX.as_bytes()) {
             self.found(value);
         } else {
-            self.has_management_key |= value.starts_with(MANAGEMENT_KEY_PREFIX.as_bytes());
+            self.unread(value);
         }
+    }
+
+    /// A value that opens nothing: a management key is refused there as well.
+    pub fn unread(&mut self, value: &[u8]) {
+        self.has_management_key |= value.starts_with(MANAGEMENT_KEY_PREFIX.as_bytes());
     }
 
     /// A value of `x-tollgate-key` or `x-bf-vk`, which counts whatever it looks like.

@@ -159,7 +159,7 @@ impl Incoming<'_> {
 
     fn models(&self, one: Option<&str>) -> Result<Response<ProxyBody>, GatewayError> {
         let gate = &self.shared.gate;
-        let caller = gate.authenticate(&credentials::find(&self.parts.headers))?;
+        let caller = gate.authenticate(&credentials::find(&self.parts.headers, &self.parts.uri))?;
         let body = match one {
             None => models::list(gate, &caller)?,
             Some(id) => models::one(gate, &caller, id)?,
@@ -183,7 +183,7 @@ impl Incoming<'_> {
         let config = &shared.config;
         let caller = shared
             .gate
-            .authenticate(&credentials::find(&parts.headers))?;
+            .authenticate(&credentials::find(&parts.headers, &parts.uri))?;
         intake::check_type(&parts.headers)?;
         let body = intake::read(body, config.max_request_body, config.request_body_timeout).await?;
         let envelope = Envelope::parse(endpoint, &body)?;

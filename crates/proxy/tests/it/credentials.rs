@@ -73,6 +73,21 @@ async fn wrong_missing_and_conflicting_keys_are_refused() {
 }
 
 #[tokio::test]
+async fn management_key_in_the_query_is_refused() {
+    let (world, mock) = world().await;
+    for query in ["key=tgm-123", "a&x-api-key=tgm-123", "tgm-123"] {
+        let request = Request::post(format!("/v1/chat/completions?{query}"))
+            .header("content-type", "application/json")
+            .header("x-api-key", key_text("ada"));
+        let body = Full::new(question().to_string().into());
+        let answer = world.answer(request.body(body).unwrap()).await;
+        assert_eq!(answer.error(), (401, "virtual_key_required".to_owned()));
+        assert!(!answer.text().contains("tgm-123"));
+    }
+    assert_eq!(mock.exchanges().len(), 0);
+}
+
+#[tokio::test]
 async fn keyless_provider_gets_no_credential() {
     let mock = MockProvider::start().await;
     let world = Setup::at(&mock.base_url())
