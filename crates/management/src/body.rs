@@ -32,6 +32,11 @@ pub(crate) use words::Secret;
 use crate::problem::{Answer, FieldProblem, INCONSISTENT, Problem, UNKNOWN_REFERENCE};
 use crate::state::ManagementParts;
 
+/// How many problems of one body are told. Somebody who makes more mends a kind of them, not each.
+const MAX_TOLD: usize = 1_000;
+/// Longest pointer that is told, in characters; what the caller named can make it as long as the body.
+const MAX_POINTER: usize = 1_000;
+
 /// Schemas that others refer to by name.
 pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
 
@@ -71,11 +76,18 @@ impl Problems {
         code: &str,
         message: impl Into<String>,
     ) {
-        self.found.push(FieldProblem {
-            param: pointer.into(),
-            code: code.to_owned(),
-            message: message.into(),
-        });
+        if self.are_told() {
+            self.found.push(FieldProblem {
+                param: shortened(pointer.into()),
+                code: code.to_owned(),
+                message: message.into(),
+            });
+        }
+    }
+
+    /// Whether one more problem would be told.
+    pub(crate) fn are_told(&self) -> bool {
+        self.found.len() < MAX_TOLD
     }
 
     /// A value of the right type that is not allowed.
@@ -110,6 +122,14 @@ impl Problems {
         } else {
             Err(Problem::invalid_body(self.found))
         }
+    }
+}
+
+/// A pointer of a length that can be read.
+fn shortened(pointer: String) -> String {
+    match pointer.char_indices().nth(MAX_POINTER) {
+        Some((end, _)) => format!("{}…", pointer.get(..end).unwrap_or_default()),
+        None => pointer,
     }
 }
 
@@ -308,5 +328,28 @@ mod tests {
         assert!(read_alone::<String>(br#""\ud800""#).is_err());
         let deep = "[".repeat(100_000);
         assert!(read_alone::<Vec<bool>>(deep.as_bytes()).is_err());
+    }
+
+    body! {
+        /// For the tests.
+        struct Small {
+            /// Anything.
+            name: optional String,
+        }
+    }
+
+    #[test]
+    fn refusals_stay_small_whatever_is_sent() {
+        let many = format!("[{}]", vec!["1"; 100_000].join(","));
+        let refused = read_alone::<Vec<bool>>(many.as_bytes()).unwrap_err();
+        assert_eq!(refused.errors.len(), MAX_TOLD);
+        let fields: Vec<String> = (0..100_000).map(|n| format!(r#""f{n}":1"#)).collect();
+        let fields = format!("{{{}}}", fields.join(","));
+        let refused = read_alone::<Small>(fields.as_bytes()).unwrap_err();
+        assert_eq!(refused.errors.len(), MAX_TOLD);
+        let long = format!(r#"{{"{}":1}}"#, "n".repeat(3_000_000));
+        let refused = read_alone::<Small>(long.as_bytes()).unwrap_err();
+        let written = serde_json::to_vec(&refused.errors).unwrap();
+        assert!(written.len() < 2 * MAX_POINTER, "{}", written.len());
     }
 }

@@ -12,6 +12,8 @@ use super::{FromJson, Node, Patch, Problems, Reference};
 
 /// How far a name may be from a known one to be taken for a slip of the pen.
 const SIMILAR_ENOUGH: f64 = 0.75;
+/// A longer name, in bytes, is no slip: comparing takes the product of the lengths, and callers choose one of them.
+const LONGEST_SLIP: usize = 64;
 
 /// An object of the request, while it is read.
 pub(crate) struct Object<'a, 'p> {
@@ -162,6 +164,9 @@ impl<'a, 'p> Object<'a, 'p> {
             if self.known.contains(&name.as_str()) || ignored.contains(&name.as_str()) {
                 continue;
             }
+            if !self.problems.are_told() {
+                return;
+            }
             let shown: String = name.chars().take(80).collect();
             let message = match nearest(name, &self.known) {
                 Some(known) => format!("unknown field `{shown}`; did you mean `{known}`?"),
@@ -204,7 +209,11 @@ pub(crate) fn child(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
+/// The known name that this one is a slip of the pen for.
 pub(crate) fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
+    if name.len() > LONGEST_SLIP {
+        return None;
+    }
     known
         .iter()
         .map(|known| (strsim::jaro_winkler(name, known), *known))
