@@ -6,12 +6,9 @@ mod get;
 mod list;
 mod update;
 
-use std::collections::BTreeSet;
-
-use http::StatusCode;
 use serde::Serialize;
 use tollgate_domain::Timestamp;
-use tollgate_domain::ids::{ManagementKeyId, PermissionId};
+use tollgate_domain::ids::ManagementKeyId;
 use tollgate_domain::permission::Permission;
 use tollgate_storage::Db;
 use tollgate_storage::management_keys::{self, ManagementKey};
@@ -19,7 +16,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::context::Context;
 use crate::problem::{Answer, Problem};
 use crate::state::ManagementState;
 
@@ -90,27 +86,4 @@ async fn get_existing(db: impl Into<Db<'_>>, id: ManagementKeyId) -> Answer<Mana
     management_keys::find(db, id)
         .await?
         .ok_or_else(|| Problem::not_found("management key", id))
-}
-
-/// The scopes that a caller may hand on.
-///
-/// # Errors
-/// 403 for permissions that the caller does not have.
-fn check_scopes(ctx: &Context, wanted: &[PermissionId]) -> Answer<BTreeSet<PermissionId>> {
-    let wanted: BTreeSet<PermissionId> = wanted.iter().copied().collect();
-    let beyond = wanted
-        .iter()
-        .filter_map(|id| Permission::from_id(*id))
-        .find(|permission| !ctx.actor().may(*permission));
-    match beyond {
-        Some(permission) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "scope_exceeded",
-            format!(
-                "a key cannot have the permission `{permission}`, which your own does not have"
-            ),
-        )
-        .at("/scopes")),
-        None => Ok(wanted),
-    }
 }

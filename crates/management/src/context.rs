@@ -1,5 +1,6 @@
 //! The only way to data: an extractor that proves the caller's permission.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -8,7 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use tokio::sync::Semaphore;
 use tollgate_domain::Timestamp;
-use tollgate_domain::ids::ResetId;
+use tollgate_domain::ids::{PermissionId, ResetId};
 use tollgate_domain::limits::MeterId;
 use tollgate_domain::live::{AdjustError, UsageReset};
 use tollgate_domain::permission::{Action, Permission, Resource};
@@ -167,6 +168,30 @@ impl Context {
 
     pub(crate) fn actor(&self) -> &Actor {
         &self.actor
+    }
+
+    /// Refuses to hand on more than the caller has: nobody makes somebody else, or a later self, stronger than they are.
+    /// `None` = everything, also what later versions add. `place` is where the request says it.
+    pub(crate) fn check_handed_on(
+        &self,
+        permissions: Option<&BTreeSet<PermissionId>>,
+        place: &str,
+    ) -> Answer<()> {
+        let refused = |what: String| {
+            let message = format!("{what} cannot be handed on: your own key does not have it");
+            Err(Problem::new(StatusCode::FORBIDDEN, "scope_exceeded", message).at(place))
+        };
+        let Some(permissions) = permissions else {
+            return match self.actor.scopes() {
+                Some(_) => refused("every permission".to_owned()),
+                None => Ok(()),
+            };
+        };
+        let mut known = permissions.iter().filter_map(|id| Permission::from_id(*id));
+        match known.find(|permission| !self.actor.may(*permission)) {
+            Some(beyond) => refused(format!("the permission `{beyond}`")),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -5,7 +5,7 @@ use tollgate_domain::ids::{ManagementKeyId, PermissionId};
 use tollgate_storage::management_keys::{self, NewManagementKey};
 use utoipa::ToSchema;
 
-use super::{ApiKeyView, check_scopes, get_existing};
+use super::{ApiKeyView, get_existing};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{Description, Name, body};
@@ -48,9 +48,10 @@ pub(crate) async fn create_api_key(
     Json(body): Json<CreateApiKey>,
 ) -> Answer<(StatusCode, Json<CreatedApiKey>)> {
     let scopes = match &body.scopes {
-        Some(wanted) => Some(check_scopes(&ctx, wanted)?),
+        Some(wanted) => Some(wanted.iter().copied().collect()),
         None => ctx.actor().scopes().cloned(),
     };
+    ctx.check_handed_on(scopes.as_ref(), "/scopes")?;
     let secret = NewSecret::generate(MANAGEMENT_KEY_PREFIX, ctx.parts().secrets.as_ref())?;
     let new = NewManagementKey {
         id: ManagementKeyId::from_uuid(ctx.parts().ids.next_uuid()),

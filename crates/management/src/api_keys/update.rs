@@ -2,7 +2,7 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{ManagementKeyId, PermissionId};
 use tollgate_storage::management_keys::{self, ManagementKey};
 
-use super::{ApiKeyBody, ApiKeyView, check_scopes, get_existing};
+use super::{ApiKeyBody, ApiKeyView, get_existing};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{Description, Name, body};
@@ -39,10 +39,7 @@ pub(crate) async fn update_api_key(
     Path(id): Path<ManagementKeyId>,
     Json(body): Json<UpdateApiKey>,
 ) -> Answer<Json<ApiKeyBody>> {
-    let scopes = body
-        .scopes
-        .map(|wanted| check_scopes(&ctx, &wanted))
-        .transpose()?;
+    let scopes = body.scopes.map(|wanted| wanted.into_iter().collect());
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let new = ManagementKey {
@@ -53,10 +50,21 @@ pub(crate) async fn update_api_key(
         updated_at: ctx.now(),
         ..old.clone()
     };
+    if new.scopes != old.scopes {
+        ctx.check_handed_on(new.scopes.as_ref(), "/scopes")?;
+    }
+    if outlives(new.expires_at, old.expires_at) {
+        ctx.check_handed_on(new.scopes.as_ref(), "/expires_at")?;
+    }
     management_keys::update(&mut tx, &new, ctx.now()).await?;
     let (old, api_key) = (ApiKeyView::from(old), ApiKeyView::from(new));
     let act = Act::new("update", "management_key", id);
     ctx.record(&mut tx, act.before(&old).after(&api_key))
         .await?;
     ctx.commit(tx, Json(ApiKeyBody { api_key })).await
+}
+
+/// Whether a key that stops at `new` works when one that stops at `old` does not.
+fn outlives(new: Option<Timestamp>, old: Option<Timestamp>) -> bool {
+    old.is_some_and(|old| new.is_none_or(|new| new > old))
 }

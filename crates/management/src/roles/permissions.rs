@@ -69,6 +69,8 @@ pub(crate) async fn get_role_permissions(
 }
 
 /// Replace the permissions of a role
+///
+/// None can be added that the caller does not have.
 #[utoipa::path(
     put, path = "/rbac/roles/{role_id}/permissions", tag = "roles",
     params(("role_id" = i64, Path, description = "The role's id", minimum = 0)),
@@ -84,7 +86,11 @@ pub(crate) async fn set_role_permissions(
     let wanted: BTreeSet<PermissionId> = body.permission_ids.iter().copied().collect();
     let mut tx = ctx.begin().await?;
     get_existing(&mut tx, id).await?;
-    let before = RolePermissions::of(read(&mut tx, id).await?);
+    let before = read(&mut tx, id).await?;
+    let had: BTreeSet<PermissionId> = before.iter().map(|each| each.id()).collect();
+    let added = wanted.difference(&had).copied().collect();
+    ctx.check_handed_on(Some(&added), "/permission_ids")?;
+    let before = RolePermissions::of(before);
     roles::set_permissions(&mut tx, id, &wanted).await?;
     let after = RolePermissions::of(read(&mut tx, id).await?);
     let act = Act::new("update", "role", id).before(&before).after(&after);

@@ -95,6 +95,49 @@ async fn role_in_use_stays(app: TestApp) {
     assert_eq!(app.get(&format!("{ROLES}/{id}")).await.error().0, 404);
 }
 
+on_both_engines!(nobody_hands_on_what_they_do_not_have);
+async fn nobody_hands_on_what_they_do_not_have(app: TestApp) {
+    let own = [
+        Permission::new(Resource::APIKeys, Action::Update).id(),
+        Permission::new(Resource::Roles, Action::Update).id(),
+    ];
+    app.add_management_key("tgm-lesser", Some(own.to_vec()))
+        .await;
+    let put = async |path: &str, body: serde_json::Value| {
+        let body = body.to_string();
+        app.call_as("tgm-lesser", Method::PUT, path, Some(&body))
+            .await
+    };
+    // The secret of a key that has ended may be in wrong hands.
+    for scopes in [serde_json::Value::Null, serde_json::json!([11])] {
+        let body = serde_json::json!({
+            "name": "ended", "scopes": scopes, "expires_at": "2026-11-11T12:30:00Z",
+        });
+        let ended = app.post("/api/api-keys", &body.to_string()).await;
+        let ended = format!("/api/api-keys/{}", ended.expect(201).text_at("/api_key/id"));
+        for until in [
+            serde_json::Value::Null,
+            serde_json::json!("2099-01-01T00:00:00Z"),
+        ] {
+            let revived = put(&ended, serde_json::json!({"expires_at": until})).await;
+            assert_eq!(revived.error(), (403, "scope_exceeded", "/expires_at"));
+        }
+        let sooner = serde_json::json!({"name": "over", "expires_at": "2026-11-11T12:10:00Z"});
+        put(&ended, sooner).await.expect(200);
+        let taken = serde_json::json!({"scopes": own.map(|id| id.0), "expires_at": null});
+        put(&ended, taken).await.expect(200);
+    }
+    let role = app.post(ROLES, r#"{"name": "Auditor"}"#).await.expect(201);
+    let role = format!("{ROLES}/{}/permissions", role.body["role"]["id"]);
+    let stronger = put(&role, serde_json::json!({"permission_ids": [11]})).await;
+    assert_eq!(stronger.error(), (403, "scope_exceeded", "/permission_ids"));
+    app.put(&role, r#"{"permission_ids": [11, 12]}"#)
+        .await
+        .expect(200);
+    let kept = serde_json::json!({"permission_ids": [12, own[1].0]});
+    put(&role, kept).await.expect(200);
+}
+
 on_both_engines!(key_never_has_more_than_its_creator);
 async fn key_never_has_more_than_its_creator(app: TestApp) {
     let of = |resource, action| Permission::new(resource, action).id();
