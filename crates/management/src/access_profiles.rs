@@ -12,6 +12,7 @@ mod delete;
 mod drift;
 mod get;
 mod list;
+mod of_profile;
 mod propagate;
 pub(crate) mod provisioning;
 mod roles;

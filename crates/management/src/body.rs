@@ -17,6 +17,8 @@ mod patch;
 mod text;
 mod words;
 
+use std::collections::BTreeSet;
+
 use serde_json::value::RawValue;
 use utoipa::openapi::{RefOr, Schema};
 
@@ -182,9 +184,25 @@ impl Node<'_> {
 /// # Errors
 /// Malformed JSON, or everything that is wrong with it.
 pub(crate) async fn read_body<T: FromJson>(bytes: &[u8], parts: &ManagementParts) -> Answer<T> {
+    read_body_about(bytes, parts, || std::future::ready(Ok(BTreeSet::new()))).await
+}
+
+/// As [`read_body`], about a thing that names `held` already: that may be named again, also when it does not exist any
+/// longer, so that a thing can be sent back as it was read. It is asked for only when something does not exist.
+///
+/// # Errors
+/// As [`read_body`].
+pub(crate) async fn read_body_about<T: FromJson, H>(
+    bytes: &[u8],
+    parts: &ManagementParts,
+    held: impl FnOnce() -> H,
+) -> Answer<T>
+where
+    H: Future<Output = Answer<BTreeSet<Reference>>>,
+{
     let (value, mut problems) = parse_body(bytes)?;
     let references = std::mem::take(&mut problems.references);
-    references.check(parts, &mut problems).await?;
+    references.check(parts, held, &mut problems).await?;
     finish_body(value, problems)
 }
 

@@ -5,7 +5,7 @@ mod path;
 mod precondition;
 mod query;
 
-pub(crate) use json::{Json, OptionalJson, read_bytes};
+pub(crate) use json::{Json, OptionalJson, read_bytes, read_json};
 pub(crate) use path::{Path, VersionNumber};
 pub(crate) use precondition::{ETag, IfMatch, etag};
 pub(crate) use query::{Page, PartQuery, Query, count, parse_query};

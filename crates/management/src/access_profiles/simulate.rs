@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 
 use super::content::{UpdateAccessProfile, apply_update};
 use super::copying::{Field, take_over};
+use super::of_profile::OfProfile;
 use super::{get_existing, name_conflict};
 use crate::answers::WriteRefusals;
 use crate::body::body;
@@ -146,7 +147,7 @@ pub(crate) struct RefusalView {
 pub(crate) async fn simulate_access_profile(
     ctx: Require<ViewLogs>,
     Path(id): Path<ProfileId>,
-    Json(body): Json<SimulateAccessProfile>,
+    OfProfile(body): OfProfile<SimulateAccessProfile>,
 ) -> Answer<Json<SimulationView>> {
     let SimulateAccessProfile { draft, from, to } = body;
     let _turn = start(&ctx)?;

@@ -4,6 +4,7 @@ use tollgate_domain::ids::ProfileId;
 use tollgate_storage::{Tx, profiles};
 
 use super::content::{UpdateAccessProfile, apply_update};
+use super::of_profile::OfProfile;
 use super::view::AccessProfileBody;
 use super::{get_existing, name_taken, number_provider_configs};
 use crate::answers::WriteRefusals;
@@ -30,7 +31,7 @@ pub(crate) async fn update_access_profile(
     ctx: Require<UpdateAccessProfiles>,
     Path(id): Path<ProfileId>,
     if_match: IfMatch,
-    Json(body): Json<UpdateAccessProfile>,
+    OfProfile(body): OfProfile<UpdateAccessProfile>,
 ) -> Answer<impl IntoResponse> {
     update(&ctx, id, if_match, body).await
 }
@@ -52,7 +53,7 @@ pub(crate) async fn patch_access_profile(
     ctx: Require<UpdateAccessProfiles>,
     Path(id): Path<ProfileId>,
     if_match: IfMatch,
-    Json(body): Json<UpdateAccessProfile>,
+    OfProfile(body): OfProfile<UpdateAccessProfile>,
 ) -> Answer<impl IntoResponse> {
     update(&ctx, id, if_match, body).await
 }

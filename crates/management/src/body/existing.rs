@@ -96,18 +96,26 @@ impl References {
         self.0.push((pointer, reference));
     }
 
-    /// Adds a problem for each thing that does not exist. Every thing is looked up once, those of a kind together.
-    pub(super) async fn check(
+    /// Adds a problem for each thing that neither exists nor is held already. Every thing is looked up once, those of a kind together.
+    pub(super) async fn check<H>(
         self,
         parts: &ManagementParts,
+        held: impl FnOnce() -> H,
         problems: &mut Problems,
-    ) -> Answer<()> {
+    ) -> Answer<()>
+    where
+        H: Future<Output = Answer<BTreeSet<Reference>>>,
+    {
         let named: BTreeSet<Reference> = self
             .0
             .iter()
             .map(|(_, reference)| reference.clone())
             .collect();
-        let missing = find_missing(parts, named).await?;
+        let mut missing = find_missing(parts, named).await?;
+        if !missing.is_empty() {
+            let held = held().await?;
+            missing.retain(|reference| !held.contains(reference));
+        }
         for (pointer, reference) in self.0 {
             if missing.contains(&reference) {
                 problems.unknown(pointer, reference.describe(parts));

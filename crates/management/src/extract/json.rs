@@ -20,10 +20,7 @@ impl<T: FromJson + Send> FromRequest<ManagementState> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ManagementState) -> Result<Self, Problem> {
-        if !is_json(&request) {
-            return Err(not_json());
-        }
-        let bytes = read_bytes(request.into_body()).await?;
+        let bytes = read_json(request).await?;
         read_body(&bytes, state.parts()).await.map(Self)
     }
 }
@@ -48,12 +45,27 @@ impl<T: FromJson + Send> FromRequest<ManagementState> for OptionalJson<T> {
     }
 }
 
+/// The whole body of a request that says that it is JSON, and plainly written.
+pub(crate) async fn read_json(request: Request) -> Result<Bytes, Problem> {
+    if !is_json(&request) {
+        return Err(not_json());
+    }
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(unsupported(
+            "the body must not be compressed; leave `content-encoding` out",
+        ));
+    }
+    read_bytes(request.into_body()).await
+}
+
 fn not_json() -> Problem {
-    Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        "the body must be JSON; send `content-type: application/json`",
-    )
+    unsupported("the body must be JSON; send `content-type: application/json`")
+}
+
+fn unsupported(message: &str) -> Problem {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    Problem::new(status, "unsupported_media_type", message)
 }
 
 /// The whole body, up to the limit.

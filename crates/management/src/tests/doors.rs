@@ -134,6 +134,15 @@ async fn bodies_that_are_no_json_are_refused(app: TestApp) {
     };
     let good = br#"{"name": "x"}"#.to_vec();
     assert_eq!(post("text/plain", good.clone()).await.error().0, 415);
+    for (encoding, status) in [("gzip", 415), ("identity", 201)] {
+        let request = Request::post(PROFILES)
+            .header(header::AUTHORIZATION, format!("Bearer {ADMIN}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_ENCODING, encoding);
+        let body = Body::from(r#"{"name": "Encoded"}"#);
+        let answer = app.send(request.body(body).unwrap()).await;
+        assert_eq!(answer.status, status, "{encoding}");
+    }
     assert_eq!(
         post("application/x-www-form-urlencoded", good.clone())
             .await

@@ -6,6 +6,7 @@ use crate::test_app::{TestApp, on_both_engines};
 
 const CLIENT: &str = "/api/mcp/client";
 const GROUPS: &str = "/api/mcp/tool-groups";
+const PROFILES: &str = "/api/governance/access-profiles";
 
 async fn with_client(app: TestApp) -> (TestApp, String) {
     let body = json!({"name": "Git", "connection_type": "http", "tools_to_execute": ["*"],
@@ -78,6 +79,39 @@ async fn client_is_read_changed_and_deleted(app: TestApp) {
     );
     app.delete(&path).await.expect(200);
     assert_eq!(app.get(&path).await.error().0, 404);
+}
+
+on_both_engines!(profile_that_names_deleted_tools_can_be_sent_back);
+async fn profile_that_names_deleted_tools_can_be_sent_back(app: TestApp) {
+    let (app, client) = with_client(app).await;
+    let group = app.post(GROUPS, r#"{"name": "Read", "tools": []}"#).await;
+    let group = group.expect(201).body["tool_group"]["id"].clone();
+    let named = json!({"name": "P", "mcp_tool_groups": [{"tool_group_id": group}],
+        "mcp_servers": [{"mcp_server_id": client}],
+        "mcp_tool_overrides": [{"mcp_client_id": client, "tool_name": "clone", "action": "exclude"}]});
+    let path = format!("{PROFILES}/{}", app.add_profile(&named.to_string()).await);
+    app.delete(&format!("{GROUPS}/{group}")).await.expect(200);
+    app.delete(&format!("{CLIENT}/{client}")).await.expect(200);
+    let read = app.get(&path).await.expect(200);
+    let profile = &read.body["access_profile"];
+    assert_eq!(profile["mcp_servers"], named["mcp_servers"]);
+    let same = app.put(&path, &profile.to_string()).await.expect(200);
+    assert_eq!(&same.body["access_profile"], profile);
+    let simulated =
+        json!({"draft": profile, "from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"});
+    app.post(&format!("{path}/simulate"), &simulated.to_string())
+        .await
+        .expect(200);
+    // Another profile cannot name it, and neither can this one once it does not any longer.
+    let other = json!({"name": "Q", "mcp_servers": named["mcp_servers"]});
+    let refused = app.post(PROFILES, &other.to_string()).await;
+    let unknown = (400, "unknown_reference", "/mcp_servers/0/mcp_server_id");
+    assert_eq!(refused.error(), unknown);
+    app.put(&path, r#"{"mcp_servers": [], "mcp_tool_overrides": []}"#)
+        .await
+        .expect(200);
+    let again = json!({"mcp_servers": named["mcp_servers"]});
+    assert_eq!(app.put(&path, &again.to_string()).await.error(), unknown);
 }
 
 on_both_engines!(groups_profiles_and_keys_name_only_what_exists);
