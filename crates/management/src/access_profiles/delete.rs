@@ -5,7 +5,7 @@ use super::{count_holders, get_existing};
 use crate::answers::{Message, WriteRefusals};
 use crate::audit::Act;
 use crate::context::{DeleteAccessProfiles, Require};
-use crate::extract::{Json, Path};
+use crate::extract::{IfMatch, Json, Path};
 use crate::problem::{Answer, Problem};
 
 /// Delete an access profile
@@ -13,16 +13,18 @@ use crate::problem::{Answer, Problem};
 /// Refused while users or groups hold it.
 #[utoipa::path(
     delete, path = "/access-profiles/{profile_id}", tag = "access profiles",
-    params(("profile_id" = i64, Path, description = "The profile's id", minimum = 0)),
+    params(("profile_id" = i64, Path, description = "The profile's id", minimum = 0), IfMatch),
     responses((status = 200, body = Message), WriteRefusals),
     security(("management_key" = ["AccessProfiles:Delete"]))
 )]
 pub(crate) async fn delete_access_profile(
     ctx: Require<DeleteAccessProfiles>,
     Path(id): Path<ProfileId>,
+    if_match: IfMatch,
 ) -> Answer<Json<Message>> {
     let mut tx = ctx.begin().await?;
     let profile = get_existing(&mut tx, id).await?;
+    if_match.check(profile.version)?;
     let holders = count_holders(&mut tx, id).await?;
     let in_use = |who: &str| {
         Problem::conflict(

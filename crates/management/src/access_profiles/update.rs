@@ -21,7 +21,7 @@ use crate::problem::Answer;
     put, path = "/access-profiles/{profile_id}", tag = "access profiles",
     params(
         ("profile_id" = i64, Path, description = "The profile's id", minimum = 0),
-        ("If-Match" = Option<String>, Header, pattern = r#"^("[0-9]{1,18}"|\*)$"#, description = "The `ETag` of the answer that the change is based on"),
+        IfMatch,
     ),
     request_body = UpdateAccessProfile,
     responses((status = 200, body = AccessProfileBody), WriteRefusals),
@@ -43,7 +43,7 @@ pub(crate) async fn update_access_profile(
     patch, path = "/access-profiles/{profile_id}", tag = "access profiles",
     params(
         ("profile_id" = i64, Path, description = "The profile's id", minimum = 0),
-        ("If-Match" = Option<String>, Header, pattern = r#"^("[0-9]{1,18}"|\*)$"#, description = "The `ETag` of the answer that the change is based on"),
+        IfMatch,
     ),
     request_body = UpdateAccessProfile,
     responses((status = 200, body = AccessProfileBody), WriteRefusals),

@@ -103,6 +103,9 @@ integer_path_params! {
     ToolGroupId = "tool group";
 }
 
+/// Longest name of a model, in characters.
+const MAX_MODEL: usize = 512;
+
 /// A version number of an access profile.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct VersionNumber(pub(crate) i64);
@@ -115,12 +118,12 @@ impl PathParam for VersionNumber {
     }
 }
 
-/// A model's name: free text that can be stored.
+/// A model's name: free text that can be stored, and no longer than bodies may name one.
 impl PathParam for String {
     const THING: &'static str = "model";
 
     fn from_path(text: &str) -> Option<Self> {
-        let is_name = !text.is_empty() && !text.contains('\0');
+        let is_name = !text.is_empty() && !text.contains('\0') && text.chars().count() <= MAX_MODEL;
         is_name.then(|| text.to_owned())
     }
 }

@@ -15,7 +15,7 @@ use crate::problem::{Answer, Problem};
     delete, path = "/pricing/{provider}/{model}", tag = "providers",
     params(
         ("provider" = String, Path, description = "The provider's name"),
-        ("model" = String, Path, description = "The model's name at the provider; a slash in it is written `%2F`"),
+        ("model" = String, Path, max_length = 512, description = "The model's name at the provider; a slash in it is written `%2F`"),
     ),
     responses((status = 200, body = Message), WriteRefusals),
     security(("management_key" = ["Providers:Delete"]))

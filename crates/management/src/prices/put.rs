@@ -33,7 +33,7 @@ body! {
     put, path = "/pricing/{provider}/{model}", tag = "providers",
     params(
         ("provider" = String, Path, description = "The provider's name, configured or not"),
-        ("model" = String, Path, description = "The model's name at the provider; a slash in it is written `%2F`"),
+        ("model" = String, Path, max_length = 512, description = "The model's name at the provider; a slash in it is written `%2F`"),
     ),
     request_body = SetPrice,
     responses((status = 200, body = PriceBody), WriteRefusals),

@@ -96,11 +96,47 @@ async fn stale_version_changes_nothing(app: TestApp) {
         put("\"1\"", r#"{"description": "b"}"#).await.error(),
         (412, "stale_version", "")
     );
-    assert_eq!(put("1", r#"{"description": "b"}"#).await.error().0, 400);
+    for not_one_version in ["1", "W/\"2\"", "\"1\", \"2\"", "\"-2\"", "\"\""] {
+        let refused = put(not_one_version, r#"{"description": "b"}"#).await;
+        assert_eq!(refused.error().0, 400, "{not_one_version}");
+    }
     put("\"2\"", r#"{"description": "c"}"#).await.expect(200);
     let read = app.get(&path).await;
     assert_eq!(read.body["access_profile"]["description"], "c");
     assert_eq!(read.body["access_profile"]["version"], 3);
+}
+
+on_both_engines!(whoever_names_a_version_acts_on_no_other);
+async fn whoever_names_a_version_acts_on_no_other(app: TestApp) {
+    let path = format!("{PROFILES}/{}", app.add_profile(FULL).await);
+    app.put(&path, r#"{"description": "a"}"#).await.expect(200);
+    let send = |method: Method, path: String, versions: &'static [&'static str]| {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {ADMIN}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        for version in versions {
+            request = request.header(header::IF_MATCH, *version);
+        }
+        app.send(request.body("{}".into()).unwrap())
+    };
+    let operations = [
+        (Method::PATCH, String::new()),
+        (Method::PUT, "/activate".to_owned()),
+        (Method::PUT, "/deactivate".to_owned()),
+        (Method::POST, "/versions/1/restore".to_owned()),
+        (Method::DELETE, String::new()),
+    ];
+    for (method, end) in &operations {
+        let path = format!("{path}{end}");
+        let stale = send(method.clone(), path.clone(), &["\"1\""]).await;
+        assert_eq!(stale.error().1, "stale_version", "{method} {path}");
+        let two = send(method.clone(), path.clone(), &["\"2\"", "\"1\""]).await;
+        assert_eq!(two.error().0, 400, "{method} {path}");
+    }
+    assert_eq!(app.get(&path).await.body["access_profile"]["version"], 2);
+    send(Method::DELETE, path, &["\"2\""]).await.expect(200);
 }
 
 on_both_engines!(refused_update_names_every_problem_and_changes_nothing);

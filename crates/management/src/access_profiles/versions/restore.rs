@@ -9,7 +9,7 @@ use crate::access_profiles::{self};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{Require, UpdateAccessProfiles};
-use crate::extract::{Json, Path, VersionNumber, etag};
+use crate::extract::{IfMatch, Json, Path, VersionNumber, etag};
 use crate::problem::Answer;
 
 /// What was restored.
@@ -26,6 +26,7 @@ struct RestoredFrom {
     params(
         ("profile_id" = i64, Path, description = "The profile's id", minimum = 0),
         ("version" = i64, Path, description = "The version's number", minimum = 1),
+        IfMatch,
     ),
     responses((status = 200, body = AccessProfileBody), WriteRefusals),
     security(("management_key" = ["AccessProfiles:Update"]))
@@ -33,9 +34,11 @@ struct RestoredFrom {
 pub(crate) async fn restore_access_profile_version(
     ctx: Require<UpdateAccessProfiles>,
     Path((id, VersionNumber(number))): Path<(ProfileId, VersionNumber)>,
+    if_match: IfMatch,
 ) -> Answer<impl IntoResponse> {
     let mut tx = ctx.begin().await?;
     let current = access_profiles::get_existing(&mut tx, id).await?;
+    if_match.check(current.version)?;
     let version = get_existing(&mut tx, id, number).await?;
     let wanted = as_profile(&current, version.snapshot);
     let act = Act::new("restore", "access_profile", id).with(&RestoredFrom {
