@@ -1,15 +1,15 @@
-//! The request log, which the fold writes, and its hourly sums.
+//! The request log, which the fold writes, and sums over it.
 //!
 //! The log is kept in blocks of some hundred requests (see `docs/adr/0007-the-request-log-is-kept-in-blocks.md`).
-//! Everything that a filter can name is a column of the hourly sums, so those say which hours have such requests and how
-//! many, and only the blocks of the hours on the page are read.
+//! Everything that a filter can name is a column of the [`sums`], so those say which stretches, days and hours have such
+//! requests and how many, and only the blocks of the hours on the page are read.
 
 pub(crate) mod block;
 pub(crate) mod blocks;
 pub(crate) mod convert;
-pub(crate) mod hours;
 mod search;
 pub mod stats;
+pub(crate) mod sums;
 mod walk;
 
 use tollgate_domain::Timestamp;
@@ -91,13 +91,13 @@ pub async fn list(
     search::list(&mut db.into(), filter, page).await
 }
 
-/// How many requests `filter` lets through. Whole hours are read from the hourly sums and only what is left at either
+/// How many requests `filter` lets through. Whole hours are read from the sums and only what is left at either
 /// end from the log, so that a long log is not counted.
 pub async fn count(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<u64> {
     search::count(&mut db.into(), filter).await
 }
 
-/// Removes requests that were admitted before `before`, at most `limit`; hourly sums and counters stay. Returns how many;
+/// Removes requests that were admitted before `before`, at most `limit`; sums and counters stay. Returns how many;
 /// callers go on until there are none.
 pub async fn forget(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64> {
     blocks::forget(tx, before, limit).await

@@ -1,4 +1,4 @@
-//! The request log and the hourly sums of a piece of the journal.
+//! The request log and the sums of a piece of the journal.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use tollgate_domain::{Timestamp, Usd};
 
 use crate::error::Result;
 use crate::request_log::blocks;
-use crate::request_log::hours::hour_of;
+use crate::request_log::sums::{Dimension, Span, Split};
 use crate::sql::{Query, Value, query};
 use crate::tx::{Db, Tx};
 
-/// Rows a statement: 12 values each, far below the number of placeholders that both engines take.
+/// Rows a statement: 16 values each, far below the number of placeholders that both engines take.
 const ROWS: usize = 200;
 
-/// Appends requests to the log, and adds them to the hourly sums.
+/// Appends requests to the log, and adds them to the sums.
 pub(super) async fn append(tx: &mut Tx, entries: &[LogEntry]) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
@@ -23,15 +23,17 @@ pub(super) async fn append(tx: &mut Tx, entries: &[LogEntry]) -> Result<()> {
     blocks::append(tx, entries.iter().map(|entry| (entry, None))).await?;
     let mut hours = BTreeMap::new();
     for LogEntry { facts, ending } in entries {
-        let sums: &mut Sums = hours.entry(Hour::of(facts, ending.outcome)).or_default();
-        sums.add(&Sums::of(ending));
+        let amounts: &mut Amounts = hours.entry(Sum::of(facts, ending.outcome)).or_default();
+        amounts.add(&Amounts::of(ending));
     }
-    add_to_hours(tx, &hours).await
+    add(tx, &hours).await
 }
 
-/// Which hourly sum. The text of a model is compared last.
+/// Which sum. The text of a model is compared last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Hour<'a> {
+struct Sum<'a> {
+    split: Split,
+    span: Span,
     start: Timestamp,
     key: Option<VirtualKeyId>,
     user: Option<UserId>,
@@ -43,18 +45,23 @@ struct Hour<'a> {
 
 /// What requests add to it.
 #[derive(Debug, Clone, Copy, Default)]
-struct Sums {
+struct Amounts {
     requests: i64,
+    refused: i64,
+    failed: i64,
     input_tokens: i64,
     output_tokens: i64,
     cost: i64,
     duration_micros: i64,
 }
 
-impl<'a> Hour<'a> {
+impl<'a> Sum<'a> {
+    /// The finest sum that a request belongs to.
     fn of(facts: &'a HoldFacts, outcome: Outcome) -> Self {
         Self {
-            start: hour_of(facts.at),
+            split: Split::Everything,
+            span: Span::Hour,
+            start: Span::Hour.start_of(facts.at),
             key: Some(facts.key),
             user: facts.user,
             profile: facts.profile,
@@ -64,21 +71,34 @@ impl<'a> Hour<'a> {
         }
     }
 
-    /// The sum of all keys and users that this belongs to.
-    const fn total(self) -> Self {
+    /// The sum that this one is a part of.
+    fn part_of(self, split: Split, span: Span) -> Self {
+        let text = |text: &'a str, dimension| if split.has(dimension) { text } else { "" };
         Self {
-            key: None,
-            user: None,
-            ..self
+            split,
+            span,
+            start: span.start_of(self.start),
+            key: self.key.filter(|_| split.has(Dimension::Key)),
+            user: self.user.filter(|_| split.has(Dimension::User)),
+            profile: self.profile.filter(|_| split.has(Dimension::Profile)),
+            outcome: if split.has(Dimension::Outcome) {
+                self.outcome
+            } else {
+                ""
+            },
+            provider: text(self.provider, Dimension::Provider),
+            model: text(self.model, Dimension::Model),
         }
     }
 }
 
-impl Sums {
+impl Amounts {
     fn of(ending: &Ending) -> Self {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         Self {
             requests: 1,
+            refused: i64::from(ending.outcome == Outcome::Refused),
+            failed: i64::from(ending.outcome == Outcome::Failed),
             input_tokens: number(ending.usage.total_input()),
             output_tokens: number(ending.usage.total_output()),
             cost: ending.cost.nanos(),
@@ -88,6 +108,8 @@ impl Sums {
 
     const fn add(&mut self, more: &Self) {
         self.requests = self.requests.saturating_add(more.requests);
+        self.refused = self.refused.saturating_add(more.refused);
+        self.failed = self.failed.saturating_add(more.failed);
         self.input_tokens = self.input_tokens.saturating_add(more.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
         self.cost = self.cost.saturating_add(more.cost);
@@ -95,82 +117,68 @@ impl Sums {
     }
 }
 
-async fn add_to_hours(tx: &mut Tx, hours: &BTreeMap<Hour<'_>, Sums>) -> Result<()> {
-    let mut totals: BTreeMap<Hour<'_>, Sums> = BTreeMap::new();
-    for (hour, sums) in hours {
-        totals.entry(hour.total()).or_default().add(sums);
+/// Adds the finest sums to all sums that they are a part of.
+async fn add(tx: &mut Tx, finest: &BTreeMap<Sum<'_>, Amounts>) -> Result<()> {
+    let mut sums: BTreeMap<Sum<'_>, Amounts> = BTreeMap::new();
+    for (sum, amounts) in finest {
+        for split in Split::ALL {
+            for span in Span::ALL {
+                sums.entry(sum.part_of(split, span))
+                    .or_default()
+                    .add(amounts);
+            }
+        }
     }
-    add_rows(
-        tx,
-        hours,
-        "insert into usage_hourly (key_id, user_id, hour, profile_id, provider, model, outcome, requests,
-             input_tokens, output_tokens, cost, duration_micros) values ",
-        " on conflict (hour, key_id, user_id, profile_id, provider, model, outcome) do update set
-              requests = usage_hourly.requests + excluded.requests,
-              input_tokens = usage_hourly.input_tokens + excluded.input_tokens,
-              output_tokens = usage_hourly.output_tokens + excluded.output_tokens,
-              cost = usage_hourly.cost + excluded.cost,
-              duration_micros = usage_hourly.duration_micros + excluded.duration_micros",
-    )
-    .await?;
-    add_rows(
-        tx,
-        &totals,
-        "insert into usage_hourly_totals (hour, profile_id, provider, model, outcome, requests,
-             input_tokens, output_tokens, cost, duration_micros) values ",
-        " on conflict (hour, profile_id, provider, model, outcome) do update set
-              requests = usage_hourly_totals.requests + excluded.requests,
-              input_tokens = usage_hourly_totals.input_tokens + excluded.input_tokens,
-              output_tokens = usage_hourly_totals.output_tokens + excluded.output_tokens,
-              cost = usage_hourly_totals.cost + excluded.cost,
-              duration_micros = usage_hourly_totals.duration_micros + excluded.duration_micros",
-    )
-    .await
-}
-
-async fn add_rows(
-    tx: &mut Tx,
-    hours: &BTreeMap<Hour<'_>, Sums>,
-    start: &'static str,
-    end: &'static str,
-) -> Result<()> {
-    let hours: Vec<_> = hours.iter().collect();
-    for piece in hours.chunks(ROWS) {
-        let mut insert = query(start);
+    let sums: Vec<_> = sums.iter().collect();
+    for piece in sums.chunks(ROWS) {
+        let mut insert = query(
+            "insert into usage_sums (split, span, start, key_id, user_id, profile_id, provider, model, outcome,
+                 requests, refused, failed, input_tokens, output_tokens, cost, duration_micros) values ",
+        );
         let mut separator = "";
-        for (hour, sums) in piece {
+        for (sum, amounts) in piece {
             insert.push(separator);
-            push_row(&mut insert, hour, sums);
+            push_row(&mut insert, sum, amounts);
             separator = ", ";
         }
-        insert.push(end);
+        insert.push(
+            " on conflict (split, span, start, key_id, user_id, profile_id, provider, model, outcome) do update set
+                  requests = usage_sums.requests + excluded.requests,
+                  refused = usage_sums.refused + excluded.refused,
+                  failed = usage_sums.failed + excluded.failed,
+                  input_tokens = usage_sums.input_tokens + excluded.input_tokens,
+                  output_tokens = usage_sums.output_tokens + excluded.output_tokens,
+                  cost = usage_sums.cost + excluded.cost,
+                  duration_micros = usage_sums.duration_micros + excluded.duration_micros",
+        );
         tx.execute(insert).await?;
     }
     Ok(())
 }
 
-/// A sum of one key starts with the key and its user; a total does not.
-fn push_row(insert: &mut Query, hour: &Hour<'_>, sums: &Sums) {
-    let holder: Option<[Value; 2]> = hour.key.map(|key| {
-        let user = hour.user.map(|id| id.to_string());
-        [key.to_string().into(), user.unwrap_or_default().into()]
-    });
-    let rest: [Value; 10] = [
-        hour.start.into(),
-        hour.profile.map_or(0, |id| id.0).into(),
-        hour.provider.into(),
-        hour.model.into(),
-        hour.outcome.into(),
-        sums.requests.into(),
-        sums.input_tokens.into(),
-        sums.output_tokens.into(),
-        sums.cost.into(),
-        sums.duration_micros.into(),
-    ];
-    insert.push_list(holder.into_iter().flatten().chain(rest));
+/// An empty text, or profile 0, stands for nobody and for what the sum is not split by.
+fn push_row(insert: &mut Query, sum: &Sum<'_>, amounts: &Amounts) {
+    insert.push_list::<Value>([
+        sum.split.code().into(),
+        sum.span.hours().into(),
+        sum.start.into(),
+        sum.key.map(|id| id.to_string()).unwrap_or_default().into(),
+        sum.user.map(|id| id.to_string()).unwrap_or_default().into(),
+        sum.profile.map_or(0, |id| id.0).into(),
+        sum.provider.into(),
+        sum.model.into(),
+        sum.outcome.into(),
+        amounts.requests.into(),
+        amounts.refused.into(),
+        amounts.failed.into(),
+        amounts.input_tokens.into(),
+        amounts.output_tokens.into(),
+        amounts.cost.into(),
+        amounts.duration_micros.into(),
+    ]);
 }
 
-/// Corrects what a request in doubt cost: in the log and the hourly sums.
+/// Corrects what a request in doubt cost: in the log and the sums.
 pub(super) async fn resolve(
     tx: &mut Tx,
     request: RequestId,
@@ -186,10 +194,10 @@ pub(super) async fn resolve(
     };
     blocks::put(tx, id, &block).await?;
     let LogEntry { facts, ending } = &before.entry;
-    let difference = Sums {
+    let difference = Amounts {
         cost: cost.nanos().saturating_sub(ending.cost.nanos()),
-        ..Sums::default()
+        ..Amounts::default()
     };
-    let hour = Hour::of(facts, ending.outcome);
-    add_to_hours(tx, &BTreeMap::from([(hour, difference)])).await
+    let sum = Sum::of(facts, ending.outcome);
+    add(tx, &BTreeMap::from([(sum, difference)])).await
 }

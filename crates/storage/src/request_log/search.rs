@@ -1,4 +1,4 @@
-//! Finding requests by hour and block.
+//! Finding requests by stretch, day, hour and block.
 
 use std::cmp::Reverse;
 
@@ -6,7 +6,7 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::ids::RequestId;
 
 use super::blocks::{self, Place};
-use super::hours::{self, HOUR};
+use super::sums::{self, Span};
 use super::{LogFilter, LoggedRequest};
 use crate::error::Result;
 use crate::page::PageRequest;
@@ -25,32 +25,29 @@ pub(super) async fn list(
     };
     let limit = page.limit as usize;
     let (mut skip, mut found) = (page.offset, Vec::new());
-    let mut end = time.to;
-    while found.len() < limit {
-        let busy = hours::busy(db, filter, time.from, end).await?;
-        let Some(last) = busy.last() else {
-            break;
-        };
-        end = last.start;
-        for hour in busy {
-            let requests = time
-                .has_whole(hour.start, hour.end)
-                .then_some(hour.requests);
-            if let Some(requests) = requests.filter(|requests| *requests <= skip) {
-                skip -= requests;
-                continue;
-            }
-            let part = filter.within(hour.start.max(time.from), hour.end.min(time.to));
-            let open = limit - found.len();
-            let needed = usize::try_from(skip).map_or(usize::MAX, |skip| skip.saturating_add(open));
-            let newest = newest_of(db, &part, needed, requests).await?;
-            let passed = usize::try_from(skip).map_or(newest.len(), |skip| skip.min(newest.len()));
-            skip -= passed as u64;
-            found.extend_from_slice(&newest[passed..]);
-            if found.len() >= limit {
-                break;
-            }
+    // What is left to be looked at, the newest last.
+    let mut open = sums::busy(db, filter, Span::Stretch, time.from, time.to).await?;
+    while found.len() < limit
+        && let Some(next) = open.pop()
+    {
+        let requests = time
+            .has_whole(next.start, next.end)
+            .then_some(next.requests);
+        if let Some(requests) = requests.filter(|requests| *requests <= skip) {
+            skip -= requests;
+            continue;
         }
+        let (from, to) = (next.start.max(time.from), next.end.min(time.to));
+        if let Some(finer) = next.span.finer() {
+            open.extend(sums::busy(db, filter, finer, from, to).await?);
+            continue;
+        }
+        let needed = limit - found.len();
+        let needed = usize::try_from(skip).map_or(usize::MAX, |skip| skip.saturating_add(needed));
+        let newest = newest_of(db, &filter.within(from, to), needed, requests).await?;
+        let passed = usize::try_from(skip).map_or(newest.len(), |skip| skip.min(newest.len()));
+        skip -= passed as u64;
+        found.extend_from_slice(&newest[passed..]);
     }
     blocks::pick(db, &found).await
 }
@@ -100,12 +97,12 @@ pub(super) async fn count(db: &mut Db<'_>, filter: &LogFilter) -> Result<u64> {
     let Some(Time { from, to, .. }) = Time::of(db, filter).await? else {
         return Ok(0);
     };
-    let first_hour = hours::hour_of(from.saturating_add_micros(HOUR - 1));
-    let last_hour = hours::hour_of(to);
+    let first_hour = Span::Hour.first_from(from);
+    let last_hour = Span::Hour.start_of(to);
     if first_hour >= last_hour {
         return count_read(db, &filter.within(from, to)).await;
     }
-    Ok(hours::sum(db, filter, first_hour, last_hour).await?
+    Ok(sums::count(db, filter, first_hour, last_hour).await?
         + count_read(db, &filter.within(from, first_hour)).await?
         + count_read(db, &filter.within(last_hour, to)).await?)
 }

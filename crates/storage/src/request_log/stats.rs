@@ -1,11 +1,11 @@
-//! Sums over the request log, read from the hourly sums: an hour counts whole, by when its requests were admitted.
+//! Statistics of the request log: an hour counts whole, by when its requests were admitted.
 
 use tollgate_domain::{Timestamp, Usd};
 
 use super::LogFilter;
-use super::hours::{HOUR, push_dimensions, table};
+use super::sums::{Dimension, Run, Span, Split, push_runs};
 use crate::error::Result;
-use crate::sql::{Query, Row, query};
+use crate::sql::{Row, query};
 use crate::tx::Db;
 
 /// Sums of some requests.
@@ -50,7 +50,7 @@ impl GroupBy {
     /// The column, as text on both engines.
     const fn column(self) -> &'static str {
         match self {
-            Self::Hour => "cast(hour as text)",
+            Self::Hour => "cast(start as text)",
             Self::Key => "key_id",
             Self::User => "user_id",
             Self::Profile => "cast(profile_id as text)",
@@ -59,12 +59,24 @@ impl GroupBy {
             Self::Outcome => "outcome",
         }
     }
+
+    const fn dimension(self) -> Option<Dimension> {
+        Some(match self {
+            Self::Hour => return None,
+            Self::Key => Dimension::Key,
+            Self::User => Dimension::User,
+            Self::Profile => Dimension::Profile,
+            Self::Provider => Dimension::Provider,
+            Self::Model => Dimension::Model,
+            Self::Outcome => Dimension::Outcome,
+        })
+    }
 }
 
 /// The sums of PostgreSQL are of a wider type than the columns, so they are cast back.
 const SUMS: &str = "cast(coalesce(sum(requests), 0) as bigint) as requests,
-    cast(coalesce(sum(case when outcome = 'refused' then requests else 0 end), 0) as bigint) as refused,
-    cast(coalesce(sum(case when outcome = 'failed' then requests else 0 end), 0) as bigint) as failed,
+    cast(coalesce(sum(refused), 0) as bigint) as refused,
+    cast(coalesce(sum(failed), 0) as bigint) as failed,
     cast(coalesce(sum(input_tokens), 0) as bigint) as input_tokens,
     cast(coalesce(sum(output_tokens), 0) as bigint) as output_tokens,
     cast(coalesce(sum(cost), 0) as bigint) as cost,
@@ -75,8 +87,13 @@ const SUMS: &str = "cast(coalesce(sum(requests), 0) as bigint) as requests,
 pub async fn total(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<UsageSums> {
     let mut statement = query("select ");
     statement.push(SUMS);
-    statement.push(table(filter));
-    push_filter(&mut statement, filter);
+    let (from, to) = touched(filter);
+    push_runs(
+        &mut statement,
+        filter,
+        Split::of(filter, None),
+        &Run::cover(from, to),
+    );
     let row = db.into().row(statement).await?;
     row.map_or_else(|| Ok(UsageSums::default()), |row| read(&row))
 }
@@ -93,14 +110,16 @@ pub async fn grouped(
     statement.push(by.column());
     statement.push(" as group_name, ");
     statement.push(SUMS);
-    statement.push(match by {
-        GroupBy::Key | GroupBy::User => "usage_hourly",
-        _ => table(filter),
-    });
-    push_filter(&mut statement, filter);
+    let (from, to) = touched(filter);
+    let runs = match by {
+        GroupBy::Hour => vec![Run::of_hours(from, to)],
+        _ => Run::cover(from, to),
+    };
+    let split = Split::of(filter, by.dimension());
+    push_runs(&mut statement, filter, split, &runs);
     statement.push(" group by 1 order by ");
     statement.push(match by {
-        GroupBy::Hour => "min(hour)",
+        GroupBy::Hour => "min(start)",
         _ => "sum(cost) desc, 1",
     });
     statement.push(" limit ");
@@ -113,19 +132,16 @@ pub async fn grouped(
         .collect()
 }
 
-fn push_filter(query: &mut Query, filter: &LogFilter) {
-    query.push(" where true");
-    if let Some(from) = filter.from {
-        query.push(" and hour > ");
-        query.push_value(Timestamp::from_micros(
-            from.as_micros().saturating_sub(HOUR),
-        ));
-    }
-    if let Some(to) = filter.to {
-        query.push(" and hour < ");
-        query.push_value(to);
-    }
-    push_dimensions(query, filter);
+/// The hours that a filter touches: from the start of the first to the end of the last.
+fn touched(filter: &LogFilter) -> (Timestamp, Timestamp) {
+    (
+        filter
+            .from
+            .map_or(Timestamp::MIN, |from| Span::Hour.start_of(from)),
+        filter
+            .to
+            .map_or(Timestamp::MAX, |to| Span::Hour.first_from(to)),
+    )
 }
 
 fn read(row: &Row) -> Result<UsageSums> {

@@ -31,6 +31,7 @@ macro_rules! all_steps {
             10 "0010_keep_answer_headers",
             11 "0011_keep_lists_in_segments",
             12 "0012_create_usage_resets",
+            13 "0013_sum_up_usage",
         }
     };
 }
