@@ -5,15 +5,19 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{AuditEntryId, ProfileId, UserId};
 
 use crate::error::Result;
-use crate::page::{Page, PageRequest};
+use crate::page::{Counted, Page, PageRequest};
 use crate::search;
 use crate::sql::{Query, Row, query};
 use crate::store::Store;
 use crate::tx::{Db, Tx};
 use crate::webhooks::deliveries;
 
-const COLUMNS: &str = "position, id, actor, action, target_kind, target_id, access_profile_id, user_id, \
-                       previous_values, new_values, metadata, created_at, hash";
+const LIST: Counted = Counted {
+    table: "audit_entries",
+    select: "select position, id, actor, action, target_kind, target_id, access_profile_id, user_id, previous_values, \
+             new_values, metadata, created_at, hash from audit_entries where true",
+    order: "position desc",
+};
 
 /// An entry to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,30 +217,16 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<AuditEntry>> {
     let mut db = db.into();
-    let total = if *filter == AuditFilter::default() {
-        // Positions have no gaps, so the last one is the number of entries, without counting them.
-        db.count(query(
-            "select coalesce(max(position), 0) as amount from audit_entries",
-        ))
-        .await?
-    } else {
-        let mut count = query("select count(*) as amount from audit_entries where true");
-        push_filter(&mut count, filter);
-        db.count(count).await?
-    };
-    let mut rows = query("select ");
-    rows.push(COLUMNS);
-    rows.push(" from audit_entries where true");
-    push_filter(&mut rows, filter);
-    rows.push(" order by position desc");
-    rows.push_page(page);
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    let filtered = |query: &mut Query| push_filter(query, filter);
+    if *filter != AuditFilter::default() {
+        return LIST.page(&mut db, filtered, page, read).await;
+    }
+    // Positions have no gaps, so the last one is the number of entries, without counting them.
+    let last = query("select coalesce(max(position), 0) as amount from audit_entries");
+    Ok(Page {
+        total: db.count(last).await?,
+        items: LIST.items(&mut db, filtered, page, read).await?,
+    })
 }
 
 /// Checks every entry's hash, from the first on, in bounded pieces.
@@ -245,9 +235,8 @@ pub async fn verify(store: &Store) -> Result<ChainCheck> {
     let mut previous = Vec::new();
     let mut position = 0_i64;
     loop {
-        let mut piece = query("select ");
-        piece.push(COLUMNS);
-        piece.push(" from audit_entries where position > ");
+        let mut piece = query(LIST.select);
+        piece.push(" and position > ");
         piece.push_value(position);
         piece.push(" order by position limit ");
         piece.push_value(PIECE);

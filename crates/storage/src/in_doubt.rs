@@ -7,8 +7,9 @@ use tollgate_domain::{Timestamp, Usd};
 
 use crate::error::Result;
 use crate::fold::facts::read_hold;
-use crate::page::{Page, PageRequest};
-use crate::search;
+use crate::page::{Counted, Page, PageRequest};
+use crate::request_log::LogFilter;
+use crate::request_log::sums::push_dimensions;
 use crate::sql::{Query, Row, query};
 use crate::tx::Db;
 
@@ -51,6 +52,12 @@ pub struct InDoubt {
 const SELECT: &str = "select request_id, facts, charges, ended_at, error_code, resolved_at, resolved_cost \
                       from in_doubt where true";
 
+const LIST: Counted = Counted {
+    table: "in_doubt",
+    select: SELECT,
+    order: "at desc, request_id desc",
+};
+
 /// The request with this id, if it was charged in doubt.
 pub async fn find(db: impl Into<Db<'_>>, id: RequestId) -> Result<Option<InDoubt>> {
     let mut statement = query(SELECT);
@@ -69,21 +76,8 @@ pub async fn list(
     filter: &InDoubtFilter,
     page: PageRequest,
 ) -> Result<Page<InDoubt>> {
-    let mut db = db.into();
-    let mut count = query("select count(*) as amount from in_doubt where true");
-    push_filter(&mut count, filter);
-    let total = db.count(count).await?;
-    let mut rows = query(SELECT);
-    push_filter(&mut rows, filter);
-    rows.push(" order by at desc, request_id desc");
-    rows.push_page(page);
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    let filtered = |query: &mut Query| push_filter(query, filter);
+    LIST.page(&mut db.into(), filtered, page, read).await
 }
 
 fn push_filter(query: &mut Query, filter: &InDoubtFilter) {
@@ -98,28 +92,16 @@ fn push_filter(query: &mut Query, filter: &InDoubtFilter) {
             query.push_value(instant);
         }
     }
-    if let Some(profile) = filter.profile {
-        query.push(" and profile_id = ");
-        query.push_value(profile.0);
-    }
-    let texts = [
-        (" and key_id = ", filter.key.map(|id| id.to_string())),
-        (" and user_id = ", filter.user.map(|id| id.to_string())),
-        (
-            " and provider = ",
-            filter.provider.as_ref().map(ToString::to_string),
-        ),
-        (" and model = ", filter.model.clone()),
-    ];
-    for (condition, value) in texts {
-        if let Some(value) = value {
-            query.push(condition);
-            query.push_value(value);
-        }
-    }
-    if let Some(pattern) = search::pattern(filter.search.as_deref()) {
-        search::push_any(query, &["provider", "lower(model)"], &pattern);
-    }
+    let of_the_log = LogFilter {
+        key: filter.key,
+        user: filter.user,
+        profile: filter.profile,
+        provider: filter.provider.clone(),
+        model: filter.model.clone(),
+        search: filter.search.clone(),
+        ..LogFilter::default()
+    };
+    push_dimensions(query, &of_the_log);
 }
 
 fn read(row: &Row) -> Result<InDoubt> {

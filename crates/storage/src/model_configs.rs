@@ -7,9 +7,9 @@ use tollgate_domain::provider::ProviderName;
 use tollgate_domain::snapshot::SnapshotChange;
 
 use crate::error::Result;
-use crate::page::{Page, PageRequest};
+use crate::page::{Counted, Page, PageRequest};
 use crate::search;
-use crate::sql::{Row, corrupt, query, to_json};
+use crate::sql::{Query, Row, corrupt, query, to_json};
 use crate::tx::{Db, Tx};
 
 /// For whom a limit on a model holds.
@@ -63,7 +63,13 @@ pub struct StoredModelConfig {
 }
 
 const SELECT: &str = "select id, model_name, provider_name, scope, scope_id, content, created_at, updated_at \
-                      from model_configs";
+                      from model_configs where true";
+
+const LIST: Counted = Counted {
+    table: "model_configs",
+    select: SELECT,
+    order: "created_at, id",
+};
 
 /// Stores a limit, whose instants are both `config.created_at`.
 ///
@@ -94,7 +100,7 @@ pub async fn create(tx: &mut Tx, config: &StoredModelConfig) -> Result<()> {
 /// The limit with this id.
 pub async fn find(db: impl Into<Db<'_>>, id: ModelConfigId) -> Result<Option<StoredModelConfig>> {
     let mut statement = query(SELECT);
-    statement.push(" where id = ");
+    statement.push(" and id = ");
     statement.push_value(id.to_string());
     db.into()
         .row(statement)
@@ -109,26 +115,14 @@ pub async fn list(
     wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<StoredModelConfig>> {
-    let mut db = db.into();
     let pattern = search::pattern(wanted);
-    let mut count = query("select count(*) as amount from model_configs where true");
-    let mut rows = query(SELECT);
-    rows.push(" where true");
-    if let Some(pattern) = pattern {
-        // The place has them all, lower-cased.
-        search::push_any(&mut count, &["place"], &pattern);
-        search::push_any(&mut rows, &["place"], &pattern);
-    }
-    let total = db.count(count).await?;
-    rows.push(" order by created_at, id");
-    rows.push_page(page);
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    let searched = |query: &mut Query| {
+        if let Some(pattern) = &pattern {
+            // The place has them all, lower-cased.
+            search::push_any(query, &["place"], pattern);
+        }
+    };
+    LIST.page(&mut db.into(), searched, page, read).await
 }
 
 /// Every limit, oldest first, for the snapshot.

@@ -8,9 +8,9 @@ use tollgate_domain::events::EventKind;
 use tollgate_domain::ids::WebhookId;
 
 use crate::error::Result;
-use crate::page::{Page, PageRequest};
+use crate::page::{Counted, Page, PageRequest};
 use crate::search;
-use crate::sql::{Row, corrupt, query, to_json};
+use crate::sql::{Query, Row, corrupt, query, to_json};
 use crate::tx::{Db, Tx};
 use crate::vault::{Place, Vault};
 
@@ -37,6 +37,12 @@ pub struct StoredWebhook {
 
 const SELECT: &str = "select id, url, events, secret_sealed, allow_private_network, is_active, created_at, updated_at \
                       from webhooks where true";
+
+const LIST: Counted = Counted {
+    table: "webhooks",
+    select: SELECT,
+    order: "created_at, id",
+};
 
 /// Stores a webhook, whose instants are both `webhook.created_at`.
 pub async fn create(tx: &mut Tx, webhook: &StoredWebhook) -> Result<()> {
@@ -76,22 +82,14 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<StoredWebhook>> {
     let mut db = db.into();
-    let mut count = query("select count(*) as amount from webhooks where true");
-    let mut rows = query(SELECT);
-    if let Some(pattern) = search::pattern(wanted) {
-        for statement in [&mut count, &mut rows] {
-            search::push_any(statement, &["lower(url)", "events"], &pattern);
+    let store = db.store().clone();
+    let searched = |query: &mut Query| {
+        if let Some(pattern) = search::pattern(wanted) {
+            search::push_any(query, &["lower(url)", "events"], &pattern);
         }
-    }
-    let total = db.count(count).await?;
-    rows.push(" order by created_at, id");
-    rows.push_page(page);
-    let rows = db.rows(rows).await?;
-    let items = rows
-        .iter()
-        .map(|row| read(db.store().vault(), row))
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    };
+    let read = |row: &Row| read(store.vault(), row);
+    LIST.page(&mut db, searched, page, read).await
 }
 
 /// Stores a changed webhook, as of `webhook.updated_at`. False when there is no such webhook.

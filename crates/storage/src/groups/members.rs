@@ -8,9 +8,9 @@ use tollgate_domain::snapshot::{GroupId, SnapshotChange};
 use super::GroupKind;
 use crate::error::Result;
 use crate::group_id;
-use crate::page::{Page, PageRequest};
+use crate::page::{Counted, Page, PageRequest};
 use crate::search;
-use crate::sql::query;
+use crate::sql::{Query, Row, query};
 use crate::tx::{Db, Tx};
 
 /// A user as a member of a group.
@@ -58,6 +58,12 @@ pub async fn remove(tx: &mut Tx, group: GroupId, user: UserId) -> Result<bool> {
     Ok(removed)
 }
 
+const LIST: Counted = Counted {
+    table: "group_members join users on users.id = user_id",
+    select: "select user_id, users.name, users.email from group_members join users on users.id = user_id where true",
+    order: "user_id",
+};
+
 /// The members of a group with `wanted` in their name or e-mail address, regardless of case, in the order of their ids.
 pub async fn list(
     db: impl Into<Db<'_>>,
@@ -65,38 +71,21 @@ pub async fn list(
     wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<Member>> {
-    let mut db = db.into();
-    let mut count = query(
-        "select count(*) as amount from group_members join users on users.id = user_id
-         where group_id = $1",
-    )
-    .bind(group_id::text(group));
-    let mut rows = query(
-        "select user_id, users.name, users.email from group_members
-         join users on users.id = user_id where group_id = $1",
-    )
-    .bind(group_id::text(group));
-    if let Some(pattern) = search::pattern(wanted) {
-        let searched = ["users.search_text"];
-        search::push_any(&mut count, &searched, &pattern);
-        search::push_any(&mut rows, &searched, &pattern);
-    }
-    let total = db.count(count).await?;
-    rows.push(" order by user_id");
-    rows.push_page(page);
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Member {
-                user: row.parse("user_id")?,
-                name: row.get("name")?,
-                email: row.get("email")?,
-            })
+    let searched = |query: &mut Query| {
+        query.push(" and group_id = ");
+        query.push_value(group_id::text(group));
+        if let Some(pattern) = search::pattern(wanted) {
+            search::push_any(query, &["users.search_text"], &pattern);
+        }
+    };
+    let read = |row: &Row| {
+        Ok(Member {
+            user: row.parse("user_id")?,
+            name: row.get("name")?,
+            email: row.get("email")?,
         })
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    };
+    LIST.page(&mut db.into(), searched, page, read).await
 }
 
 /// The groups of a user.

@@ -6,9 +6,9 @@ use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
 use tollgate_domain::ids::ProfileId;
 
 use crate::error::Result;
-use crate::page::{Page, PageRequest};
+use crate::page::{Counted, Page, PageRequest};
 use crate::search;
-use crate::sql::{Row, query, to_json};
+use crate::sql::{Query, Row, query, to_json};
 use crate::tx::{Db, Tx};
 
 /// Everything of a profile that a version keeps.
@@ -72,6 +72,13 @@ pub(super) async fn record(tx: &mut Tx, profile: &AccessProfile, changed_by: &st
     .map(drop)
 }
 
+const LIST: Counted = Counted {
+    table: "access_profile_versions",
+    select: "select id, access_profile_id, version, snapshot, changed_by, created_at
+             from access_profile_versions where true",
+    order: "version desc",
+};
+
 /// The versions of a profile that have `wanted` in their name or in who made them, regardless of the case of ASCII letters,
 /// newest first.
 pub async fn list(
@@ -80,32 +87,15 @@ pub async fn list(
     wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<ProfileVersion>> {
-    let mut db = db.into();
     let pattern = search::pattern(wanted);
-    let mut count = query(
-        "select count(*) as amount from access_profile_versions where access_profile_id = $1",
-    )
-    .bind(profile.0);
-    let mut rows = query(
-        "select id, access_profile_id, version, snapshot, changed_by, created_at
-         from access_profile_versions where access_profile_id = $1",
-    )
-    .bind(profile.0);
-    if let Some(pattern) = pattern {
-        let searched = ["lower(name)", "lower(changed_by)"];
-        search::push_any(&mut count, &searched, &pattern);
-        search::push_any(&mut rows, &searched, &pattern);
-    }
-    let total = db.count(count).await?;
-    rows.push(" order by version desc");
-    rows.push_page(page);
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    let searched = |query: &mut Query| {
+        query.push(" and access_profile_id = ");
+        query.push_value(profile.0);
+        if let Some(pattern) = &pattern {
+            search::push_any(query, &["lower(name)", "lower(changed_by)"], pattern);
+        }
+    };
+    LIST.page(&mut db.into(), searched, page, read).await
 }
 
 /// One version of a profile.

@@ -12,9 +12,9 @@ use tollgate_domain::ids::{AuditEntryId, WebhookId};
 use self::payload::payload;
 use crate::audit::AuditEntry;
 use crate::error::Result;
-use crate::page::{Page, PageRequest};
+use crate::page::{Counted, Page, PageRequest};
 use crate::search;
-use crate::sql::{Row, corrupt, query};
+use crate::sql::{Query, Row, corrupt, query};
 use crate::tx::{Db, Tx};
 
 /// What became of a delivery.
@@ -111,6 +111,12 @@ pub struct Attempt {
 const SELECT: &str = "select webhook_id, event_id, event, payload, state, attempts, next_attempt_at, last_attempt_at, \
                       last_status, last_error, created_at from webhook_deliveries where true";
 
+const LIST: Counted = Counted {
+    table: "webhook_deliveries",
+    select: SELECT,
+    order: "created_at desc, event_id desc",
+};
+
 /// Puts the event that `entry` is, if it is one, into the outbox of every webhook that is told of such.
 pub(crate) async fn enqueue(tx: &mut Tx, entry: &AuditEntry) -> Result<()> {
     let Some(event) = EventKind::of(&entry.action, &entry.target_kind) else {
@@ -149,31 +155,19 @@ pub async fn list(
     wanted: Option<&str>,
     page: PageRequest,
 ) -> Result<Page<Delivery>> {
-    let mut db = db.into();
-    let mut count = query("select count(*) as amount from webhook_deliveries where true");
-    let mut rows = query(SELECT);
-    for statement in [&mut count, &mut rows] {
-        statement.push(" and webhook_id = ");
-        statement.push_value(webhook.to_string());
+    let filtered = |query: &mut Query| {
+        query.push(" and webhook_id = ");
+        query.push_value(webhook.to_string());
         if let Some(state) = state {
-            statement.push(" and state = ");
-            statement.push_value(state.as_str());
+            query.push(" and state = ");
+            query.push_value(state.as_str());
         }
         if let Some(pattern) = search::pattern(wanted) {
             let searched = ["event", "event_id", "lower(coalesce(last_error, ''))"];
-            search::push_any(statement, &searched, &pattern);
+            search::push_any(query, &searched, &pattern);
         }
-    }
-    rows.push(" order by created_at desc, event_id desc");
-    rows.push_page(page);
-    let total = db.count(count).await?;
-    let items = db
-        .rows(rows)
-        .await?
-        .iter()
-        .map(read)
-        .collect::<Result<_>>()?;
-    Ok(Page { items, total })
+    };
+    LIST.page(&mut db.into(), filtered, page, read).await
 }
 
 /// Active webhooks for which something is due at `now`, the one that waits longest first, without those in `except`, at
