@@ -12,7 +12,7 @@ use crate::tx::{Db, Tx};
 
 const GRAM: usize = 3;
 /// A piece that so many rows have selects too little to be worth a look-up.
-const COMMON: i64 = 1_000;
+const COMMON: i64 = 500;
 /// Only so much of a text is indexed; names are shorter.
 const INDEXED_CHARS: usize = 512;
 /// Only so many pieces of a wanted text are looked at.
