@@ -90,7 +90,7 @@ def copies(template, rows):
 
 def grams(kind, entity, text):
     for gram in {text[at:at + 3] for at in range(len(text) - 2)}:
-        yield "search_grams", {"kind": kind, "gram": gram, "entity_id": entity}
+        yield "search_grams", (kind, gram, entity)
 
 
 class Sqlite:
@@ -113,12 +113,14 @@ class Sqlite:
             database.row_factory = sqlite3.Row
             database.execute("pragma cache_size = -400000")
             template = {table: dict(database.execute(f"select * from {table}").fetchone()) for table in TEMPLATES}
+            # An index that is made at the end is made faster.
+            [index] = database.execute("select sql from sqlite_master where name = 'search_grams_by_entity'").fetchone()
             with database:
-                for table, batch in batches(copies(template, rows)):
-                    columns = list(batch[0])
+                database.execute("drop index search_grams_by_entity")
+                for table, columns, batch in batches(copies(template, rows)):
                     marks = ", ".join("?" * len(columns))
-                    database.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})",
-                                         [tuple(row.values()) for row in batch])
+                    database.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", batch)
+                database.execute(index)
             database.executescript(COUNT_SEGMENTS)
 
     def position(self):
@@ -147,10 +149,9 @@ class PostgresDatabase:
         template = {table: json.loads(self.query(f"select row_to_json(t) from {table} t limit 1"))
                     for table in TEMPLATES}
         with subprocess.Popen(self.psql, stdin=subprocess.PIPE, text=True) as loader:
-            for table, batch in batches(copies(template, rows)):
-                loader.stdin.write(f"copy {table} ({', '.join(batch[0])}) from stdin;\n")
-                for row in batch:
-                    loader.stdin.write("\t".join(map(copy_text, row.values())) + "\n")
+            for table, columns, batch in batches(copies(template, rows)):
+                loader.stdin.write(f"copy {table} ({', '.join(columns)}) from stdin;\n")
+                loader.stdin.writelines("\t".join(map(copy_text, row)) + "\n" for row in batch)
                 loader.stdin.write("\\.\n")
             loader.stdin.write("select setval(pg_get_serial_sequence(t, 'id'), (select max(id) from access_profiles)"
                                " + 1) from unnest(array['access_profiles', 'access_profile_versions']) t;\n")
@@ -177,17 +178,23 @@ def copy_text(value):
 
 
 def batches(rows):
-    """Rows of one table together, in an order that foreign keys allow."""
+    """A table, its columns and some of its rows, in an order that foreign keys allow."""
+    columns = {"search_grams": ("kind", "gram", "entity_id")}
     waiting = {table: [] for table in (*TEMPLATES, "access_profile_tags", "search_grams")}
-    for count, (table, row) in enumerate(rows):
+
+    def flush():
+        # In the order of their index.
+        waiting["search_grams"].sort()
+        for table, batch in waiting.items():
+            if batch:
+                yield table, columns[table], batch
+            waiting[table] = []
+
+    for count, (table, row) in enumerate(rows, 1):
+        if isinstance(row, dict):
+            columns[table] = tuple(row)
+            row = tuple(row.values())
         waiting[table].append(row)
-        if count % 200_000 == 199_999:
-            yield from flush(waiting)
-    yield from flush(waiting)
-
-
-def flush(waiting):
-    for table, rows in waiting.items():
-        if rows:
-            yield table, rows
-        waiting[table] = []
+        if count % 1_000_000 == 0:
+            yield from flush()
+    yield from flush()

@@ -23,7 +23,7 @@ type Failure = Box<dyn std::error::Error>;
 const DAYS: i64 = 30;
 const DAY: i64 = 86_400_000_000;
 /// Requests in one transaction.
-const PIECE: u64 = 50_000;
+const PIECE: u64 = 200_000;
 const KEYS: u64 = 100;
 const PROFILES: u64 = 20;
 /// One request in a million is for the first model, which makes it rare.
