@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod clock;
 pub mod error;
 pub mod events;
+pub mod hash;
 pub mod ids;
 pub mod limits;
 pub mod live;

@@ -10,8 +10,6 @@ mod entities;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use rpds::HashTrieMapSync;
-
 pub use budgets::FoundBudget;
 pub use change::SnapshotChange;
 pub use entities::{
@@ -20,6 +18,7 @@ pub use entities::{
 };
 
 use crate::catalog::Catalog;
+use crate::hash::OwnTrieMap;
 use crate::ids::{UserId, VirtualKeyId};
 use crate::provider::{Provider, ProviderName};
 use crate::time::Timestamp;
@@ -33,10 +32,10 @@ pub type KeyHash = [u8; 32];
 pub struct Snapshot {
     /// Steps with every publication.
     pub revision: u64,
-    secrets: HashTrieMapSync<KeyHash, KeySecret>,
-    keys: HashTrieMapSync<VirtualKeyId, Arc<VirtualKey>>,
-    users: HashTrieMapSync<UserId, Arc<User>>,
-    groups: HashTrieMapSync<GroupId, Arc<Group>>,
+    secrets: OwnTrieMap<KeyHash, KeySecret>,
+    keys: OwnTrieMap<VirtualKeyId, Arc<VirtualKey>>,
+    users: OwnTrieMap<UserId, Arc<User>>,
+    groups: OwnTrieMap<GroupId, Arc<Group>>,
     providers: Arc<BTreeMap<ProviderName, Arc<Provider>>>,
     model_limits: Arc<Vec<ModelLimit>>,
     catalog: Arc<Catalog>,

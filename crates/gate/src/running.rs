@@ -3,12 +3,12 @@
 //! A request's own guard ends its hold. What is here is for the case that there is a mistake: a task that never ends, a
 //! guard that was never dropped. Whoever takes the hold out of its [`Slot`] first ends it, so none ends twice.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use tollgate_domain::Timestamp;
+use tollgate_domain::hash::OwnMap;
 use tollgate_domain::ids::RequestId;
 use tollgate_ledger::Hold;
 
@@ -46,7 +46,7 @@ impl Slot {
 /// Every running request.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    shards: [Mutex<HashMap<RequestId, Arc<Slot>>>; SHARDS],
+    shards: [Mutex<OwnMap<RequestId, Arc<Slot>>>; SHARDS],
 }
 
 impl Running {
@@ -81,14 +81,14 @@ impl Running {
 
     /// When the oldest running request started.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
-        let oldest_of = |shard: &Mutex<HashMap<_, Arc<Slot>>>| {
+        let oldest_of = |shard: &Mutex<OwnMap<_, Arc<Slot>>>| {
             let shard = shard.lock();
             shard.values().map(|slot| slot.started).min()
         };
         self.shards.iter().filter_map(oldest_of).min()
     }
 
-    fn shard(&self, id: RequestId) -> &Mutex<HashMap<RequestId, Arc<Slot>>> {
+    fn shard(&self, id: RequestId) -> &Mutex<OwnMap<RequestId, Arc<Slot>>> {
         let [.., last] = *id.uuid().as_bytes();
         // There are fewer shards than values of a byte.
         &self.shards[usize::from(last) % SHARDS]

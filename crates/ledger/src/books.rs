@@ -4,11 +4,11 @@
 use tollgate_domain::accounting::{
     Corrected, Correction, CounterAmount, CounterKey, HoldFacts, LogEntry, OpenHold, Outcome,
 };
+use tollgate_domain::hash::OwnMap;
 use tollgate_domain::ids::{RequestId, ResetId};
 use tollgate_domain::limits::Window;
 use tollgate_domain::{Timestamp, Usd};
 
-use crate::hash::OwnMap;
 use crate::journal::Record;
 use crate::meters::Move;
 

@@ -16,6 +16,7 @@ use tollgate_domain::accounting::{
     CounterAmount, Ending, HoldFacts, LedgerState, LogEntry, OpenHold, Outcome, Shadow,
 };
 use tollgate_domain::error::{LimitRefusal, MeterReading};
+use tollgate_domain::hash::OwnMap;
 use tollgate_domain::ids::{RequestId, ResetId};
 use tollgate_domain::limits::MeterKind;
 use tollgate_domain::{Timestamp, Usd};
@@ -23,7 +24,6 @@ use tollgate_domain::{Timestamp, Usd};
 use crate::config::LedgerConfig;
 use crate::error::{OpenError, ReserveError, Unavailable};
 use crate::fs::HostFileSystem;
-use crate::hash::OwnMap;
 use crate::hold::{Hold, Settlement, ShadowedLimit};
 use crate::journal::{ExchangeRoom, Journal, Record, room_for};
 use crate::meters::{Attempt, Charge, Counts, Full, HeldList, Meters, Move, Reserved};
@@ -280,9 +280,9 @@ impl Drop for Ledger {
 }
 
 fn kept(held: &HeldList) -> Vec<CounterAmount> {
-    held.iter()
-        .filter_map(crate::meters::Held::counter)
-        .collect()
+    let mut counters = Vec::with_capacity(held.len());
+    counters.extend(held.iter().filter_map(crate::meters::Held::counter));
+    counters
 }
 
 impl InDoubt {

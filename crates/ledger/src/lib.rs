@@ -13,7 +13,6 @@ mod books;
 mod config;
 mod error;
 mod fs;
-mod hash;
 mod hold;
 mod journal;
 mod ledger;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tollgate_domain::accounting::{
     CounterAmount, CounterKey, Ending, LedgerState, OpenHold, Outcome,
 };
+use tollgate_domain::hash::OwnMap;
 use tollgate_domain::ids::{RequestId, ResetId};
 use tollgate_domain::{Timestamp, TokenUsage};
 
@@ -20,7 +21,6 @@ use crate::books::{Books, Changes};
 use crate::config::LedgerConfig;
 use crate::error::OpenError;
 use crate::fs::FileSystem;
-use crate::hash::OwnMap;
 use crate::journal::{Journal, Record, Setup, recover, room_for};
 use crate::meters::{Meters, Table};
 

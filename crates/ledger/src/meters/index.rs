@@ -3,10 +3,9 @@
 use std::hash::{Hash, Hasher};
 
 use tollgate_domain::accounting::CounterAmount;
+use tollgate_domain::hash::OwnMap;
 use tollgate_domain::limits::{Meter, MeterId, ResetDuration, Window};
 use uuid::Uuid;
-
-use crate::hash::OwnMap;
 
 /// Where each meter's counts are.
 pub(super) type Index = OwnMap<StateKey, u32>;

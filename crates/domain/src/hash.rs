@@ -1,15 +1,21 @@
-//! Maps by ids that we made ourselves.
+//! Maps by ids that we made ourselves, and by what only we put into them.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use rpds::HashTrieMapSync;
+
 /// A map whose keys are ids of ours, or made of them. They are random already and no caller chooses them, so mixing them
 /// once is enough.
-pub(crate) type OwnMap<K, V> = HashMap<K, V, BuildHasherDefault<OwnHasher>>;
+pub type OwnMap<K, V> = HashMap<K, V, BuildOwnHasher>;
+/// As [`OwnMap`], sharing with its older selves what did not change.
+pub type OwnTrieMap<K, V> = HashTrieMapSync<K, V, BuildOwnHasher>;
+/// Makes an [`OwnHasher`].
+pub type BuildOwnHasher = BuildHasherDefault<OwnHasher>;
 
 /// Mixes word by word.
 #[derive(Debug, Default)]
-pub(crate) struct OwnHasher(u64);
+pub struct OwnHasher(u64);
 
 impl Hasher for OwnHasher {
     #[inline]
@@ -40,16 +46,16 @@ impl Hasher for OwnHasher {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::hash::{BuildHasher as _, BuildHasherDefault};
+    use std::hash::BuildHasher as _;
 
-    use tollgate_domain::ids::RequestId;
     use uuid::Uuid;
 
     use super::*;
+    use crate::ids::RequestId;
 
     #[test]
     fn ids_of_one_moment_are_spread() {
-        let hasher = BuildHasherDefault::<OwnHasher>::default();
+        let hasher = BuildOwnHasher::default();
         // Time in front, then a counter, as ids of a burst are.
         let hashes: HashSet<u64> = (0..4_096_u128)
             .map(|number| Uuid::from_u128(0x019a_bcde_f012_7000_8000_0000_0000_0000 | number << 20))
