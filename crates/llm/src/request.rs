@@ -33,7 +33,8 @@ impl Name<'_> {
 
     /// Whether a reader that folds case would take this for `name` (ASCII).
     pub(crate) fn is_like(&self, name: &str) -> bool {
-        if self.text.is_ascii() {
+        // What folds to an ASCII letter is never shorter than it, and as long only when it is one.
+        if self.text.len() <= name.len() || self.text.is_ascii() {
             return self.text.eq_ignore_ascii_case(name);
         }
         // The two characters outside ASCII that fold to an ASCII letter: long s and the Kelvin sign.
