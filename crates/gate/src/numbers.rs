@@ -1,7 +1,7 @@
 //! The limits that an answer's headers tell of.
 
 use tollgate_domain::access::Need;
-use tollgate_domain::limits::{MeterId, MeterKind};
+use tollgate_domain::limits::MeterKind;
 use tollgate_domain::live::Count;
 use tollgate_domain::{Timestamp, Usd};
 
@@ -31,13 +31,11 @@ impl Numbers {
     /// From the meters and their counts, one for each meter that differs from those before it.
     pub(crate) fn new(needs: &[Need], counts: &[Count], now: Timestamp) -> Self {
         let mut numbers = Self::default();
-        let mut seen: Vec<MeterId> = Vec::with_capacity(needs.len());
-        let distinct = needs.iter().filter(|need| {
-            let is_new = !seen.contains(&need.meter.id);
-            seen.push(need.meter.id);
-            is_new
+        let distinct = needs.iter().enumerate().filter(|(index, need)| {
+            let is_same = |earlier: &Need| earlier.meter.id == need.meter.id;
+            !needs[..*index].iter().any(is_same)
         });
-        for (need, count) in distinct.zip(counts) {
+        for ((_, need), count) in distinct.zip(counts) {
             numbers.take(need, *count, now);
         }
         numbers

@@ -1,8 +1,20 @@
 //! Phase "authenticate": every place in which a key may be.
 
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, HeaderName, Uri};
 use tollgate_gate::Credentials;
+
+/// Where SDKs put a key besides `authorization`.
+const SHARED: [HeaderName; 3] = [
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+/// Ours, and that of another gateway, whose clients need not be changed.
+const OWN: [HeaderName; 2] = [
+    HeaderName::from_static("x-tollgate-key"),
+    HeaderName::from_static("x-bf-vk"),
+];
 
 /// What the request carries that may be a virtual key. None of it is ever forwarded.
 pub(crate) fn find<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Credentials<'a> {
@@ -10,12 +22,12 @@ pub(crate) fn find<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Credentials<'a> 
     for value in headers.get_all(AUTHORIZATION) {
         credentials.authorization(value.as_bytes());
     }
-    for name in ["x-api-key", "api-key", "x-goog-api-key"] {
+    for name in &SHARED {
         for value in headers.get_all(name) {
             credentials.shared(value.as_bytes());
         }
     }
-    for name in ["x-tollgate-key", "x-bf-vk"] {
+    for name in &OWN {
         for value in headers.get_all(name) {
             credentials.own(value.as_bytes());
         }

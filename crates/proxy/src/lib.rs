@@ -16,6 +16,7 @@ mod attempt;
 mod body;
 mod config;
 mod credentials;
+mod describe;
 mod guard;
 mod headers;
 mod intake;

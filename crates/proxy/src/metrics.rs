@@ -1,5 +1,6 @@
 //! What the data plane measures. Labels are small closed sets: never a key, a caller's model or a host.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,6 +9,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use tollgate_domain::access::Endpoint;
+
+/// The outcome of a request without an error.
+pub(crate) const OK: &str = "ok";
 
 /// How a request ended, for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,6 +34,15 @@ struct AttemptLabels {
     result: AttemptResult,
 }
 
+impl RouteLabels {
+    const fn new(endpoint: Endpoint, is_stream: bool) -> Self {
+        Self {
+            route: endpoint.as_str(),
+            shape: if is_stream { "stream" } else { "plain" },
+        }
+    }
+}
+
 /// How one attempt at a provider went, up to the head of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AttemptResult {
@@ -42,6 +56,10 @@ pub(crate) enum AttemptResult {
     TimedOut,
     /// The connection broke, or what came was no HTTP.
     Broken,
+}
+
+impl AttemptResult {
+    const COUNT: usize = Self::Broken as usize + 1;
 }
 
 impl prometheus_client::encoding::EncodeLabelValue for AttemptResult {
@@ -60,9 +78,21 @@ impl prometheus_client::encoding::EncodeLabelValue for AttemptResult {
     }
 }
 
-/// The data plane's metrics. Cloning shares them.
-#[derive(Debug, Clone)]
+/// What the families have of one endpoint, each made when it first measures something. Every request counts here, and a
+/// family hashes its labels behind a lock.
+#[derive(Debug, Default)]
+struct OfEndpoint {
+    ok: OnceLock<Counter>,
+    /// Plain and stream.
+    time_to_first_byte: [OnceLock<Histogram>; 2],
+    duration: [OnceLock<Histogram>; 2],
+}
+
+/// The data plane's metrics.
+#[derive(Debug)]
 pub(crate) struct Metrics {
+    by_endpoint: [OfEndpoint; Endpoint::ALL.len()],
+    by_result: [OnceLock<Counter>; AttemptResult::COUNT],
     requests: Family<RequestLabels, Counter>,
     attempts: Family<AttemptLabels, Counter>,
     stale_connections: Counter,
@@ -80,6 +110,8 @@ impl Metrics {
     /// Registers everything under `tollgate_proxy_`.
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
+            by_endpoint: Default::default(),
+            by_result: Default::default(),
             requests: Family::default(),
             attempts: Family::default(),
             stale_connections: Counter::default(),
@@ -129,14 +161,29 @@ impl Metrics {
         metrics
     }
 
+    /// A request that ended. Most end as [`Self::succeeded`] counts.
     pub(crate) fn request(&self, route: &'static str, outcome: &'static str) {
         self.requests
             .get_or_create(&RequestLabels { route, outcome })
             .inc();
     }
 
+    /// An admitted request that ended well.
+    pub(crate) fn succeeded(&self, endpoint: Endpoint) {
+        let labels = RequestLabels {
+            route: endpoint.as_str(),
+            outcome: OK,
+        };
+        self.by_endpoint[endpoint as usize]
+            .ok
+            .get_or_init(|| self.requests.get_or_create_owned(&labels))
+            .inc();
+    }
+
     pub(crate) fn attempt(&self, result: AttemptResult) {
-        self.attempts.get_or_create(&AttemptLabels { result }).inc();
+        self.by_result[result as usize]
+            .get_or_init(|| self.attempts.get_or_create_owned(&AttemptLabels { result }))
+            .inc();
     }
 
     pub(crate) fn stale_connection(&self) {
@@ -147,25 +194,18 @@ impl Metrics {
         self.client_gone.inc();
     }
 
-    pub(crate) fn first_byte(&self, route: &'static str, is_stream: bool, after: Duration) {
-        self.time_to_first_byte
-            .get_or_create(&RouteLabels {
-                route,
-                shape: shape(is_stream),
-            })
+    pub(crate) fn first_byte(&self, endpoint: Endpoint, is_stream: bool, after: Duration) {
+        let labels = RouteLabels::new(endpoint, is_stream);
+        self.by_endpoint[endpoint as usize].time_to_first_byte[usize::from(is_stream)]
+            .get_or_init(|| self.time_to_first_byte.get_or_create_owned(&labels))
             .observe(after.as_secs_f64());
     }
 
-    pub(crate) fn finished(&self, route: &'static str, is_stream: bool, after: Duration) {
-        self.duration
-            .get_or_create(&RouteLabels {
-                route,
-                shape: shape(is_stream),
-            })
+    /// An admitted request that ended, however it did.
+    pub(crate) fn finished(&self, endpoint: Endpoint, is_stream: bool, after: Duration) {
+        let labels = RouteLabels::new(endpoint, is_stream);
+        self.by_endpoint[endpoint as usize].duration[usize::from(is_stream)]
+            .get_or_init(|| self.duration.get_or_create_owned(&labels))
             .observe(after.as_secs_f64());
     }
-}
-
-const fn shape(is_stream: bool) -> &'static str {
-    if is_stream { "stream" } else { "plain" }
 }

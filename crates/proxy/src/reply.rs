@@ -2,18 +2,18 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, HeaderName, Response, StatusCode, response};
+use http::{Response, StatusCode, response};
 use memchr::memmem;
 use scopeguard::ScopeGuard;
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 use tollgate_domain::accounting::Outcome;
 use tollgate_domain::{ErrorKind, GatewayError, TokenUsage};
-use tollgate_gate::{Admission, Numbers, RateLimit};
 use tollgate_llm::reply::{Dialect, ErrorReply};
 
 use crate::attempt;
 use crate::body::ProxyBody;
+use crate::describe::Description;
 use crate::guard::Guard;
 use crate::run::{Progress, Run};
 use crate::stream::StreamReply;
@@ -44,18 +44,20 @@ fn stream(guard: Guard, head: &response::Parts) -> Response<ProxyBody> {
     let admission = &guard.admission;
     let mut headers = headers::to_client(head);
     headers::forbid_buffering(&mut headers);
-    describe(&mut headers, admission, &admission.numbers());
+    let mut description = Description::of(headers);
+    description.request(admission);
+    description.limits(&admission.numbers());
     let reply = StreamReply::new(guard, Dialect::OpenAi);
     let mut response = Response::new(ProxyBody::stream(reply));
     *response.status_mut() = head.status;
-    *response.headers_mut() = headers;
+    *response.headers_mut() = description.into_headers();
     response
 }
 
 async fn plain(guard: Guard, head: &response::Parts, body: Bytes) -> Response<ProxyBody> {
     let run = ScopeGuard::into_inner(guard);
-    let mut headers = headers::to_client(head);
-    describe(&mut headers, &run.admission, &Numbers::default());
+    let mut description = Description::of(headers::to_client(head));
+    description.request(&run.admission);
     let (outcome, usage) = run.charge_plain(head.status, &body);
     let id = run.admission.request_id();
     let settled = run.settle(outcome, usage, head.status.as_u16(), None);
@@ -70,11 +72,11 @@ async fn plain(guard: Guard, head: &response::Parts, body: Bytes) -> Response<Pr
         service::note(id, &error);
         return respond::error(&error, Dialect::OpenAi, &id.to_string());
     }
-    respond::insert_own(&mut headers, &headers::COST, settled.cost.to_string());
-    limits(&mut headers, &settled.numbers);
+    description.set(&headers::COST, settled.cost);
+    description.limits(&settled.numbers);
     let mut response = Response::new(ProxyBody::full(body));
     *response.status_mut() = head.status;
-    *response.headers_mut() = headers;
+    *response.headers_mut() = description.into_headers();
     response
 }
 
@@ -94,8 +96,10 @@ pub(crate) fn upstream_error(
         StatusCode::BAD_GATEWAY
     };
     let passes = head.status == status && may_pass(&run, head, &body);
-    let mut headers = headers::to_client(head);
-    describe(&mut headers, &run.admission, &run.admission.numbers());
+    let mut description = Description::of(headers::to_client(head));
+    description.request(&run.admission);
+    description.limits(&run.admission.numbers());
+    let mut headers = description.into_headers();
     headers.insert(headers::ERROR_SOURCE, HeaderValue::from_static("upstream"));
     if !is_retryable(status) {
         headers.insert(headers::SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -167,7 +171,9 @@ fn end(run: Box<Run>, outcome: Outcome, error: &GatewayError) -> Response<ProxyB
     let id = run.admission.request_id();
     service::note(id, error);
     let mut response = respond::error(error, Dialect::OpenAi, &id.to_string());
-    describe_route(response.headers_mut(), &run.admission);
+    let mut description = Description::of(std::mem::take(response.headers_mut()));
+    description.route(&run.admission);
+    *response.headers_mut() = description.into_headers();
     let kind = error.kind;
     run.settle(
         outcome,
@@ -176,42 +182,4 @@ fn end(run: Box<Run>, outcome: Outcome, error: &GatewayError) -> Response<ProxyB
         Some(kind.code()),
     );
     response
-}
-
-/// Says who served the request, and what is left.
-fn describe(headers: &mut HeaderMap, admission: &Admission, numbers: &Numbers) {
-    let id = admission.request_id().to_string();
-    respond::insert_own(headers, &headers::REQUEST_ID, id);
-    describe_route(headers, admission);
-    limits(headers, numbers);
-}
-
-fn describe_route(headers: &mut HeaderMap, admission: &Admission) {
-    let candidate = admission.candidate();
-    respond::insert(headers, &headers::MODEL, &candidate.model);
-    respond::insert(
-        headers,
-        &headers::PROVIDER,
-        candidate.provider.name.as_str(),
-    );
-}
-
-fn limits(headers: &mut HeaderMap, numbers: &Numbers) {
-    if let Some(remaining) = numbers.budget_remaining {
-        respond::insert_own(headers, &headers::BUDGET_REMAINING, remaining.to_string());
-    }
-    if let Some(limit) = &numbers.requests {
-        rate(headers, &headers::RATE_REQUESTS, limit);
-    }
-    if let Some(limit) = &numbers.tokens {
-        rate(headers, &headers::RATE_TOKENS, limit);
-    }
-}
-
-fn rate(headers: &mut HeaderMap, names: &[HeaderName; 3], rate: &RateLimit) {
-    let [limit, remaining, reset] = names;
-    headers.insert(limit, HeaderValue::from(rate.limit));
-    headers.insert(remaining, HeaderValue::from(rate.remaining));
-    // As OpenAI writes it: a number with its unit.
-    respond::insert_own(headers, reset, format!("{}s", rate.reset_seconds));
 }

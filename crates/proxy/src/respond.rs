@@ -54,15 +54,8 @@ pub(crate) fn allow(
     response
 }
 
-/// As [`insert`], for a text that was made for it.
-pub(crate) fn insert_own(headers: &mut HeaderMap, name: &http::HeaderName, text: String) {
-    if let Ok(value) = HeaderValue::try_from(text) {
-        headers.insert(name, value);
-    }
-}
-
 /// Sets a header, when the text can be one.
-pub(crate) fn insert(headers: &mut HeaderMap, name: &http::HeaderName, text: &str) {
+fn insert(headers: &mut HeaderMap, name: &http::HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         headers.insert(name, value);
     }

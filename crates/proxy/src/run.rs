@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, response};
 use tokio::time::Instant;
+use tollgate_domain::access::Endpoint;
 use tollgate_domain::accounting::Outcome;
 use tollgate_domain::{Timestamp, TokenUsage};
 use tollgate_gate::{Admission, Answer, Settled};
@@ -10,10 +11,10 @@ use tollgate_llm::stream::{StreamMeter, StreamSummary};
 use tollgate_llm::tokens;
 use tollgate_llm::usage::{self, UsageFormat};
 
-use crate::headers;
 use crate::shared::{Shared, Slot};
 use crate::source::Source;
 use crate::upstream::UpstreamError;
+use crate::{headers, metrics};
 
 /// The status of a request whose client did not wait for the answer, in the request log.
 pub(crate) const CLIENT_GONE: u16 = 499;
@@ -21,7 +22,7 @@ pub(crate) const CLIENT_GONE: u16 = 499;
 /// What stays the same over all attempts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
-    pub(crate) route: &'static str,
+    pub(crate) endpoint: Endpoint,
     pub(crate) is_stream: bool,
     pub(crate) hides_usage: bool,
     pub(crate) body_bytes: u64,
@@ -148,7 +149,7 @@ impl Run {
         if self.first_byte_at.is_none() {
             self.first_byte_at = Some(self.shared().gate.now());
             self.shared().metrics.first_byte(
-                self.facts.route,
+                self.facts.endpoint,
                 self.facts.is_stream,
                 self.facts.arrived.elapsed(),
             );
@@ -205,12 +206,12 @@ impl Run {
         error_code: Option<&str>,
     ) -> Settled {
         let metrics = &self.slot.shared().metrics;
-        metrics.request(self.facts.route, outcome_label(status, error_code));
-        metrics.finished(
-            self.facts.route,
-            self.facts.is_stream,
-            self.facts.arrived.elapsed(),
-        );
+        let endpoint = self.facts.endpoint;
+        match outcome_label(status, error_code) {
+            metrics::OK => metrics.succeeded(endpoint),
+            outcome => metrics.request(endpoint.as_str(), outcome),
+        }
+        metrics.finished(endpoint, self.facts.is_stream, self.facts.arrived.elapsed());
         self.admission.settle(Answer {
             outcome,
             usage,
@@ -261,7 +262,7 @@ fn outcome_label(status: u16, error_code: Option<&str>) -> &'static str {
             .map(|kind| kind.code())
             .find(|known| *known == code)
             .unwrap_or("abandoned"),
-        None if status < 400 => "ok",
+        None if status < 400 => metrics::OK,
         None => "upstream_error",
     }
 }

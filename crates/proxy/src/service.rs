@@ -18,7 +18,7 @@ use tracing::{Instrument as _, Span, field};
 use crate::attempt::{self, Asked, Attempted};
 use crate::body::ProxyBody;
 use crate::config::ProxyConfig;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::route::Route;
 use crate::run::{Facts, Run};
 use crate::shared::{Shared, Shutdown, Slot};
@@ -164,7 +164,7 @@ impl Incoming<'_> {
             None => models::list(gate, &caller)?,
             Some(id) => models::one(gate, &caller, id)?,
         };
-        self.shared.metrics.request(self.route, "ok");
+        self.shared.metrics.request(self.route, metrics::OK);
         Ok(respond::json(StatusCode::OK, body, &self.id.to_string()))
     }
 
@@ -200,7 +200,7 @@ impl Incoming<'_> {
         let provider = &admission.candidate().provider.name;
         span.record("provider.name", provider.as_str());
         let facts = Facts {
-            route: self.route,
+            endpoint,
             is_stream: envelope.is_stream,
             hides_usage: envelope.is_stream && !envelope.wants_usage,
             body_bytes: body.len() as u64,

@@ -10,6 +10,9 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Every endpoint, in the order of declaration.
+    pub const ALL: [Self; 2] = [Self::ChatCompletions, Self::Embeddings];
+
     /// As the request log, metrics and `explain` write it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -20,7 +23,7 @@ impl Endpoint {
 
     /// The endpoint that [`Self::as_str`] writes as `text`.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::ChatCompletions, Self::Embeddings]
+        Self::ALL
             .into_iter()
             .find(|endpoint| endpoint.as_str() == text)
     }

@@ -42,7 +42,7 @@ fn a_request_takes_few_and_a_chunk_almost_none() {
     let runtime = runtime();
     let world = runtime.block_on(async { Setup::at(&base_url).start() });
     let plain = allocations(&runtime, &world, &question());
-    assert!(plain < 90, "{plain} allocations for a plain request");
+    assert!(plain < 58, "{plain} allocations for a plain request");
     let short = allocations(&runtime, &world, &streamed_question());
     let mut long = streamed_question();
     long["model"] = "mock/thinker".into();

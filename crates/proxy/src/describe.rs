@@ -1,0 +1,82 @@
+//! What the headers of an answer say of it: who served the request, what it cost, and what is left.
+
+use std::fmt::{Display, Write as _};
+
+use bytes::BytesMut;
+use http::header::HeaderValue;
+use http::{HeaderMap, HeaderName};
+use tollgate_gate::{Admission, Numbers, RateLimit};
+
+use crate::headers;
+
+/// Room for the texts of one answer; a longer one is only a little slower.
+const USUAL_BYTES: usize = 320;
+
+/// The headers of an answer, while ours are added.
+///
+/// Their texts are written side by side into one buffer that they share: memory of its own for each of a dozen would cost
+/// more than writing it.
+#[derive(Debug)]
+pub(crate) struct Description {
+    headers: HeaderMap,
+    texts: BytesMut,
+}
+
+impl Description {
+    /// Goes on from `headers`.
+    pub(crate) fn of(headers: HeaderMap) -> Self {
+        Self {
+            headers,
+            texts: BytesMut::with_capacity(USUAL_BYTES),
+        }
+    }
+
+    /// All headers, ours included.
+    pub(crate) fn into_headers(self) -> HeaderMap {
+        self.headers
+    }
+
+    /// Which request this answers, and who served it.
+    pub(crate) fn request(&mut self, admission: &Admission) {
+        self.set(&headers::REQUEST_ID, admission.request_id());
+        self.route(admission);
+    }
+
+    /// Who served it.
+    pub(crate) fn route(&mut self, admission: &Admission) {
+        let candidate = admission.candidate();
+        self.set(&headers::MODEL, &candidate.model);
+        self.set(&headers::PROVIDER, candidate.provider.name.as_str());
+    }
+
+    /// What is left of the tightest limits.
+    pub(crate) fn limits(&mut self, numbers: &Numbers) {
+        if let Some(remaining) = numbers.budget_remaining {
+            self.set(&headers::BUDGET_REMAINING, remaining);
+        }
+        if let Some(limit) = &numbers.requests {
+            self.rate(&headers::RATE_REQUESTS, limit);
+        }
+        if let Some(limit) = &numbers.tokens {
+            self.rate(&headers::RATE_TOKENS, limit);
+        }
+    }
+
+    fn rate(&mut self, names: &[HeaderName; 3], rate: &RateLimit) {
+        let [limit, remaining, reset] = names;
+        self.set(limit, rate.limit);
+        self.set(remaining, rate.remaining);
+        // As OpenAI writes it: a number with its unit.
+        self.set(reset, format_args!("{}s", rate.reset_seconds));
+    }
+
+    /// Sets a header, when the text can be one.
+    pub(crate) fn set(&mut self, name: &HeaderName, text: impl Display) {
+        // Writing to memory does not fail, and none of these texts refuses to be written.
+        let _ = write!(self.texts, "{text}");
+        let text = self.texts.split().freeze();
+        if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+            self.headers.insert(name, value);
+        }
+    }
+}
