@@ -47,6 +47,7 @@ pub(crate) struct Quota {
 pub(crate) struct QuotaKey {
     id: String,
     name: String,
+    /// Whether the data plane takes it: false also while its user is inactive.
     is_active: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
@@ -74,11 +75,15 @@ pub(crate) async fn get_virtual_key_quota(
         .key_by_hash(&hash, now)
         .ok_or_else(|| Problem::unauthenticated("this virtual key is unknown or was replaced"))?;
     let meters = meters_of(&snapshot, key, now);
+    let has_active_holder = match key.holder {
+        KeyHolder::User(id) => snapshot.user(id).is_some_and(|user| user.is_active),
+        KeyHolder::Group(_) | KeyHolder::Itself => true,
+    };
     Ok(Json(Quota {
         virtual_key: QuotaKey {
             id: key.id.to_string(),
             name: key.name.to_string(),
-            is_active: key.is_active,
+            is_active: key.is_active && has_active_holder,
             expires_at: key.expires_at,
             secret_honoured_until: key
                 .secrets

@@ -195,6 +195,23 @@ async fn collect(app: &TestApp, secret: &str) -> TestAnswer {
     app.send(request.body("".into()).unwrap()).await
 }
 
+on_both_engines!(quota_says_when_the_holder_is_inactive);
+async fn quota_says_when_the_holder_is_inactive(app: TestApp) {
+    let user = app.add_user("ada").await;
+    let key = json!({"name": "Laptop", "user_id": user}).to_string();
+    let secret = app.post(KEYS, &key).await.expect(201);
+    let secret = secret.text_at("/virtual_key/value");
+    for is_active in [false, true] {
+        let body = json!({"is_active": is_active}).to_string();
+        app.put(&format!("/api/governance/users/{user}"), &body)
+            .await
+            .expect(200);
+        let quota = Request::get(QUOTA).header("x-api-key", &secret);
+        let quota = app.send(quota.body("".into()).unwrap()).await.expect(200);
+        assert_eq!(quota.body["virtual_key"]["is_active"], is_active);
+    }
+}
+
 on_both_engines!(the_holder_collects_the_new_secret_once_with_the_old_one);
 async fn the_holder_collects_the_new_secret_once_with_the_old_one(app: TestApp) {
     let (id, old, new) = rotated_by_schedule(&app).await;
