@@ -227,6 +227,22 @@ fn limited_to(dollars: i64) -> Copy {
 }
 
 #[test]
+fn the_tightest_budget_is_shown_wherever_it_stands() {
+    for lines in [[3, 9], [9, 3]] {
+        let [first, second] = lines.map(|dollars| budget(&dollars.to_string(), dollars));
+        let test = TestGate::new(world(limited("starter", [first, second])));
+        let mut admission = test.admit(&request("mock/small", 1)).unwrap();
+        let left = |dollars| Some(Usd::from_nanos(usd(dollars)));
+        let held = admission.candidate().estimate.cost;
+        let before = admission.numbers().budget_remaining;
+        assert_eq!(before, left(3).map(|usd| usd.saturating_sub(held)));
+        admission.mark_dispatched();
+        let settled = admission.settle(reported(1_000_000, 0));
+        assert_eq!(settled.numbers.budget_remaining, left(2));
+    }
+}
+
+#[test]
 fn what_costs_exactly_what_was_held_is_no_breach() {
     let mut copy = limited_to(10);
     copy.settings.reservation = Reservation::Bound;

@@ -53,6 +53,14 @@ fn answers_without_tokens_and_made_up_names_do_no_harm() {
     assert_eq!(experiences.model("mock", "9999"), LearnedModel::default());
 }
 
+#[test]
+fn what_one_choice_takes_is_learned_of_many() {
+    let experiences = Experiences::default();
+    experiences.learn("mock", "small", 100, 8, &usage(10, 400));
+    let learned = experiences.model("mock", "small");
+    assert_eq!(learned.usual_output_tokens, Some(50));
+}
+
 /// What we counted ourselves rests on what we believe already.
 #[test]
 fn our_own_count_teaches_nothing() {

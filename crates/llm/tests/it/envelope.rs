@@ -33,6 +33,24 @@ fn the_governed_fields_are_read() {
 }
 
 #[test]
+fn of_two_limits_the_larger_one_counts() {
+    for (older, newer, counts) in [
+        ("5", "9", 9),
+        ("9", "5", 9),
+        ("9", "null", 9),
+        ("null", "9", 9),
+    ] {
+        let body =
+            format!(r#"{{"model":"m","max_tokens":{older},"max_completion_tokens":{newer}}}"#);
+        assert_eq!(
+            parse(&body).unwrap().max_output_tokens,
+            Some(counts),
+            "{body}"
+        );
+    }
+}
+
+#[test]
 fn null_means_not_set() {
     let envelope = parse(
         r#"{"model":"m","stream":null,"stream_options":null,"max_tokens":null,"n":null,"tools":null,

@@ -166,6 +166,12 @@ fn what_is_charged_covers_what_was_delivered() {
         charged(anthropic, &format!("{start}\n\n{delta}\n\n")),
         (9, 3, false)
     );
+    // Cut off behind a report that covers what came.
+    let plenty = r#"data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":50}}"#;
+    assert_eq!(
+        charged(openai, &format!("{text}\n\n{plenty}\n\n")),
+        (7, 50, true)
+    );
     assert_eq!(charged(openai, ""), (100, 0, false));
 }
 
