@@ -32,6 +32,7 @@ macro_rules! all_steps {
             11 "0011_keep_lists_in_segments",
             12 "0012_create_usage_resets",
             13 "0013_sum_up_usage",
+            14 "0014_note_expired_copies",
         }
     };
 }
