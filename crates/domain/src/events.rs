@@ -51,6 +51,8 @@ events! {
     ProfileAssigned = "access_profile.assigned" of "access_profile" after "assign";
     /// A user lost a profile.
     ProfileDetached = "access_profile.detached" of "access_profile" after "detach";
+    /// The time of a user's copy is over.
+    ProfileExpired = "access_profile.expired" of "access_profile" after "expire";
     /// A budget of a copy got an override, or lost it.
     BudgetOverridden = "access_profile.budget_overridden" of "access_profile" after "override";
     /// A key was made.

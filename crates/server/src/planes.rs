@@ -23,8 +23,8 @@ use crate::policy::LivePolicy;
 use crate::publisher::SnapshotPublisher;
 use crate::web::{self, Doors, Health, MetricsPage, RequestIds};
 use crate::workers::{
-    FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender, WebhookMetrics, WebhookWorker,
-    reset_usage, sweep,
+    ExpiryWorker, FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender, WebhookMetrics,
+    WebhookWorker, reset_usage, sweep,
 };
 
 /// Nobody's hold is taken for forgotten before this has passed in addition to all that a request may take.
@@ -73,6 +73,13 @@ impl Planes {
             position,
         };
         lifecycle.spawn_worker("fold", worker.run(lifecycle.workers_stop.clone()));
+
+        let worker = ExpiryWorker {
+            store: installation.store.clone(),
+            clock: installation.clock.clone(),
+            ids: installation.ids.clone(),
+        };
+        lifecycle.spawn_worker("expiry", worker.run(lifecycle.workers_stop.clone()));
 
         let worker = RotationWorker {
             store: installation.store.clone(),

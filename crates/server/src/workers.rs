@@ -1,5 +1,6 @@
 //! What runs beside requests. Each worker is a loop that ends when it is told to; a dead one takes the process down.
 
+mod expiry;
 mod fold;
 mod resets;
 mod rotation;
@@ -7,6 +8,7 @@ mod sweeper;
 mod webhooks;
 mod writer_lock;
 
+pub(crate) use expiry::ExpiryWorker;
 pub(crate) use fold::{FoldStatus, FoldWorker};
 pub(crate) use resets::reset_usage;
 pub(crate) use rotation::{RotationMetrics, RotationWorker};

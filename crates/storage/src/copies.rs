@@ -3,6 +3,7 @@
 //! A copy that is taken away stays as a detached row, so that giving the same profile back finds the same limit lines
 //! and with them the same counters.
 
+pub mod expiry;
 pub mod overrides;
 
 use std::collections::BTreeMap;
@@ -76,8 +77,8 @@ pub async fn create(tx: &mut Tx, stored: &StoredCopy) -> Result<()> {
     tx.execute(
         query(
             "insert into user_copies (id, user_id, parent_profile_id, name, profile_version, is_active, expires_at,
-                 priority, assigned_at, source, detached_at, content, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 expiry_due_at, priority, assigned_at, source, detached_at, content, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind_text(copy.id)
         .bind_text(copy.user_id)
@@ -179,6 +180,7 @@ pub async fn update(tx: &mut Tx, stored: &StoredCopy) -> Result<()> {
         .execute(
             query(
                 "update user_copies set name = $2, profile_version = $3, is_active = $4, expires_at = $5,
+                     expiry_due_at = case when coalesce(expires_at, -1) = coalesce($5, -1) then expiry_due_at else $5 end,
                      priority = $6, assigned_at = $7, source = $8, detached_at = $9, content = $10, updated_at = $11
                  where id = $1",
             )

@@ -22,7 +22,7 @@ pub(crate) struct ListAuditLogs {
     /// A part of the actor, the action or the profile's id.
     search: Option<String>,
     /// Only this action: `create`, `update`, `delete`, `propagate`, `attach_role`, `detach_role`, `clone`, `activate`,
-    /// `deactivate`, `assign`, `detach`, `override` or `restore`.
+    /// `deactivate`, `assign`, `detach`, `expire`, `override` or `restore`.
     action: Option<String>,
     /// Only about this user.
     #[param(pattern = r"^user_[0-9a-f]{32}$")]

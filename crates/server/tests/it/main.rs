@@ -21,6 +21,7 @@ mod passthrough;
 mod plain_process;
 mod readers;
 mod resets;
+mod restarts;
 mod shutdown;
 mod slow_clients;
 mod upstream_faults;

@@ -5,7 +5,7 @@ use tollgate_domain::ids::{BudgetId, ProfileId};
 use tollgate_domain::limits::Boost;
 use tollgate_domain::snapshot::SnapshotChange;
 use tollgate_storage::copies::overrides::{self, BudgetOverride};
-use tollgate_storage::copies::{self, CopySource};
+use tollgate_storage::copies::{self, CopySource, expiry};
 use tollgate_storage::{Constraint, StorageError, profiles, users};
 
 use crate::fixture::{Fixture, at, copy, in_tx, on_both_engines, profile, user, user_id, uuid};
@@ -21,6 +21,34 @@ async fn profile_and_users(fixture: &Fixture, count: u128) -> ProfileId {
 }
 
 on_both_engines! {
+    async fn the_end_of_a_copy_is_told_once_for_each_end(fixture: &Fixture) {
+        let store = &fixture.store;
+        let made = profile_and_users(fixture, 1).await;
+        let mut stored = copy(5, user_id(1), made);
+        in_tx!(store, tx => copies::create(&mut tx, &stored).await.unwrap());
+        let due = async |now| expiry::due(store, at(now), 10).await.unwrap();
+        assert_eq!(due(1_000_000).await, []);
+        stored.copy.expires_at = Some(at(50));
+        in_tx!(store, tx => copies::update(&mut tx, &stored).await.unwrap());
+        assert_eq!(due(49).await, []);
+        assert_eq!(due(50).await, [stored.copy.id]);
+        in_tx!(store, tx => {
+            assert!(!expiry::note(&mut tx, stored.copy.id, at(49)).await.unwrap());
+            assert!(expiry::note(&mut tx, stored.copy.id, at(50)).await.unwrap());
+            assert!(!expiry::note(&mut tx, stored.copy.id, at(50)).await.unwrap());
+            // A change of something else does not tell it again, another end does.
+            stored.copy.priority += 1;
+            copies::update(&mut tx, &stored).await.unwrap();
+        });
+        assert_eq!(due(60).await, []);
+        stored.copy.expires_at = Some(at(60));
+        in_tx!(store, tx => copies::update(&mut tx, &stored).await.unwrap());
+        assert_eq!(due(60).await, [stored.copy.id]);
+        stored.copy.expires_at = None;
+        in_tx!(store, tx => copies::update(&mut tx, &stored).await.unwrap());
+        assert_eq!(due(1_000_000).await, []);
+    }
+
     async fn a_copy_is_assigned_taken_away_and_given_back(fixture: &Fixture) {
         let store = &fixture.store;
         let made = profile_and_users(fixture, 1).await;
