@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod composition;
+mod estimates;
 mod names;
 mod properties;
 mod shadow;

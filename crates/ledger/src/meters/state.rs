@@ -103,6 +103,10 @@ impl State {
         mut moved: impl FnMut(Window, Window, i64),
     ) {
         let window = window_of(meter, at);
+        let seen = self.seen.as_ref().map(|seen| window_of(seen, at));
+        // An edit that finds nothing to take along has to be told as well: whoever reads of the edit before it would send
+        // what is held from now on after the usage of then.
+        let mut untold = seen.filter(|seen| seen.key != window.key);
         self.drop_idle(at);
         let running = self.cell_or_new(window);
         // An edit may have brought the lattice back to a window that had been left.
@@ -122,12 +126,16 @@ impl State {
             into.settled = into.settled.saturating_add(settled);
             into.reserved = into.reserved.saturating_add(reserved);
             moved(from, window, settled);
+            untold = untold.filter(|seen| seen.key != from.key);
             // One step from any window that was left to where it counts: nothing in between has to be kept.
             for cell in &mut self.cells {
                 if cell.moved_to == Some(from.key) {
                     cell.moved_to = Some(window.key);
                 }
             }
+        }
+        if let Some(seen) = untold {
+            moved(seen, window, 0);
         }
         self.running = running;
         self.seen = Some(meter.clone());
@@ -146,6 +154,14 @@ impl State {
             }
         }
         sum
+    }
+
+    /// The window around `at` that usage is in.
+    pub(super) fn counted_at(&self, at: Timestamp) -> Option<Window> {
+        let mut windows = self.cells.iter();
+        windows
+            .find(|cell| cell.moved_to.is_none() && cell.window.contains(at))
+            .map(|cell| cell.window)
     }
 
     /// Where `key` is counted now.

@@ -169,9 +169,15 @@ impl Table {
             let Some(slot) = self.index.get(&key_of(change)).copied() else {
                 continue;
             };
-            if let Some(seen) = self.states[slot as usize].seen() {
-                let cell = self.locate(slot, &seen, at, &mut moves);
-                let window = self.states[slot as usize].cells[cell].window;
+            let window = match self.states[slot as usize].seen() {
+                Some(seen) => {
+                    let cell = self.locate(slot, &seen, at, &mut moves);
+                    Some(self.states[slot as usize].cells[cell].window)
+                }
+                // Since the start nobody has asked for the line: its usage is where it was then.
+                None => self.states[slot as usize].counted_at(at),
+            };
+            if let Some(window) = window {
                 change.key.window = window.key;
                 change.start = window.start;
                 change.end = window.end;

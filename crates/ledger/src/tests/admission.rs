@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::accounting::{Outcome, Shadow};
+use tollgate_domain::Usd;
+use tollgate_domain::accounting::{Ending, Outcome, Shadow};
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::limits::{Boost, Meter, MeterKind};
 use tollgate_domain::live::{Count, LiveCounters as _};
@@ -118,7 +119,15 @@ fn a_failed_request_costs_nothing_and_counts_as_one() {
     ];
     let mut hold = ledger.reserve(facts(1, 20), &meters, noon()).unwrap();
     hold.mark_dispatched();
-    ledger.settle(hold, ended(Outcome::Failed, noon()));
+    // Whatever the caller thinks that it cost.
+    let failed = Ending {
+        cost: Usd::from_nanos(9),
+        ..ended(Outcome::Failed, noon())
+    };
+    assert_eq!(ledger.settle(hold, failed).cost, Usd::ZERO);
+    let mut database = Database::default();
+    database.fold(&ledger, 10);
+    assert_eq!(database.logged_cost(), 0);
     let counts: Vec<_> = meters
         .iter()
         .map(|need| count(&ledger, &need.meter))
@@ -192,6 +201,28 @@ fn an_exchange_carries_the_request_and_its_slot_and_leaves_the_rest() {
     assert_eq!(count(&ledger, &key_requests), (1, 0));
     assert_eq!(count(&ledger, &second_provider), (1, 0));
     assert_eq!(count(&ledger, &budget), (3, 0));
+}
+
+/// A limit that was lowered meanwhile refuses new requests; one that runs keeps its place through a retry.
+#[test]
+fn a_lowered_limit_takes_no_slot_and_no_request_from_a_retry() {
+    let ledger = ledger();
+    let limits = |limit| {
+        [MeterKind::Requests, MeterKind::Parallel]
+            .map(|kind| need(&Arc::new(meter(kind.code().into(), kind, limit)), 1))
+    };
+    let mut first = ledger.reserve(facts(1, 0), &limits(2), noon()).unwrap();
+    let second = ledger.reserve(facts(2, 0), &limits(2), noon()).unwrap();
+    first.mark_dispatched();
+    ledger
+        .exchange(&mut first, facts(1, 0), &limits(1), noon())
+        .unwrap();
+    assert!(ledger.reserve(facts(3, 0), &limits(1), noon()).is_err());
+    for (hold, left) in [(first, 1), (second, 0)] {
+        ledger.settle(hold, answered(0, noon()));
+        assert_eq!(count(&ledger, &limits(1)[1].meter), (0, left));
+    }
+    assert_eq!(count(&ledger, &limits(1)[0].meter), (2, 0));
 }
 
 #[test]

@@ -24,6 +24,33 @@ fn charge_in_doubt(ledger: &Ledger, budget: &Arc<Meter>, number: u128, amount: i
     ledger.settle(hold, ended(Outcome::InDoubt, noon()));
 }
 
+/// The edit of a calendar takes the charge along, and the next process has seen no request yet.
+#[test]
+fn what_was_charged_in_doubt_is_corrected_where_it_went_also_after_a_start() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let before = budget();
+    charge_in_doubt(&ledger, &before, 1, 30);
+    let mut edited = meter(1, MeterKind::Money, 1_000);
+    if let Some(window) = &mut edited.window {
+        window.zone = Some("Asia/Kathmandu".parse().unwrap());
+    }
+    let after = Arc::new(edited);
+    ledger.carry_over(std::slice::from_ref(&after), noon());
+    let mut database = Database::default();
+    database.fold(&ledger, 10);
+
+    let ledger = open(&kill(ledger, &disk), database.state()).unwrap();
+    ledger
+        .resolve_in_doubt(request(1), Usd::from_nanos(4), note(1), noon())
+        .unwrap();
+    assert_eq!(ledger.count(&after, noon()).used, 4);
+    database.fold(&ledger, 10);
+    assert_eq!(database.sum(MeterKind::Money), 4);
+    let mut counters = database.counters.values();
+    assert!(counters.all(|counter| counter.amount >= 0));
+}
+
 #[test]
 fn the_audit_trail_gets_each_correction_once_with_who_why_and_what() {
     let disk = MemoryFileSystem::default();

@@ -136,6 +136,89 @@ fn a_hold_that_a_move_met_is_charged_where_it_went_also_after_a_crash() {
     assert_eq!(charged[0].key.window, window.key);
 }
 
+/// What is held after an edit was taken back does not go where the edit sent what was there before.
+#[test]
+fn an_edit_that_is_taken_back_while_nothing_is_used_sends_nothing_away() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let (before, edited) = (
+        Arc::new(meter(1, MeterKind::Money, 100)),
+        Arc::new(aligned("Asia/Kathmandu")),
+    );
+    let spent = ledger
+        .reserve(facts(1, 20), &[need(&before, 20)], noon())
+        .unwrap();
+    ledger.settle(spent, answered(20, noon()));
+    ledger.carry_over(std::slice::from_ref(&edited), noon());
+    ledger.adjust(&edited, -20, note(1), noon()).unwrap();
+    ledger.carry_over(std::slice::from_ref(&before), noon());
+    let _running = ledger
+        .reserve(facts(2, 30), &[need(&before, 30)], noon())
+        .unwrap();
+    let ledger = open(&kill(ledger, &disk), LedgerState::default()).unwrap();
+    assert_eq!(ledger.count(&before, noon()).used, 30);
+    let mut database = Database::default();
+    database.fold(&ledger, 100);
+    let window = before.window.as_ref().unwrap().window(noon()).key;
+    for counter in database.counters.values() {
+        let is_here = counter.key.window == window;
+        assert_eq!(counter.amount, if is_here { 30 } else { 0 });
+    }
+}
+
+/// However often a line moves, what is held on it and what was used stay together, in one window, also after a death.
+#[test]
+fn a_hold_follows_its_line_there_and_back_and_further() {
+    let start = Arc::new(meter(1, MeterKind::Money, 100));
+    let (east, west) = (
+        Arc::new(aligned("Asia/Kathmandu")),
+        Arc::new(aligned("America/St_Johns")),
+    );
+    let ways: [&[&Arc<Meter>]; 5] = [
+        &[&east, &start],
+        &[&east, &west],
+        &[&east, &west, &start],
+        &[&east, &start, &east],
+        &[&east, &west, &start, &west, &east],
+    ];
+    for (number, way) in ways.into_iter().enumerate() {
+        for dies in [false, true] {
+            let disk = MemoryFileSystem::default();
+            let mut ledger = open(&disk, LedgerState::default()).unwrap();
+            let hold = |number, amount| {
+                let needs = [need(&start, amount)];
+                ledger
+                    .reserve(facts(number, amount), &needs, noon())
+                    .unwrap()
+            };
+            let (running, spent) = (hold(1, 30), hold(2, 20));
+            ledger.settle(spent, answered(20, noon()));
+            for stop in way {
+                ledger.carry_over(std::slice::from_ref(stop), noon());
+                let count = ledger.count(stop, noon());
+                assert_eq!((count.used, count.reserved), (20, 30), "{number}");
+            }
+            let expected = if dies { 50 } else { 45 };
+            if dies {
+                ledger = open(&kill(ledger, &disk), LedgerState::default()).unwrap();
+            } else {
+                ledger.settle(running, answered(25, noon()));
+            }
+            let last = way.last().unwrap();
+            let count = ledger.count(last, noon());
+            assert_eq!((count.used, count.reserved), (expected, 0), "{number}");
+            let mut database = Database::default();
+            database.fold(&ledger, 2);
+            let window = last.window.as_ref().unwrap().window(noon()).key;
+            for counter in database.counters.values() {
+                let is_here = counter.key.window == window;
+                let amount = if is_here { expected } else { 0 };
+                assert_eq!(counter.amount, amount, "{number}");
+            }
+        }
+    }
+}
+
 #[test]
 fn another_duration_starts_at_zero() {
     let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
