@@ -176,9 +176,31 @@ fn ledger(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// How long a start takes that has this many records to read.
+/// Requests whose two records each a start has to read.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long a benchmark may run is for whoever starts it to say"
+)]
+fn requests_before_a_start() -> u64 {
+    std::env::var("TOLLGATE_BENCH_REQUESTS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(100_000)
+}
+
+/// The most memory that this process had since it was last asked, in MiB; `None` where the system does not tell.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    Some(kibibytes / 1_024)
+}
+
+/// How long a start takes that has records to read, and how much memory.
+#[expect(clippy::print_stdout, reason = "criterion knows no memory")]
 fn start(criterion: &mut Criterion) {
-    const REQUESTS: u64 = 100_000;
+    let requests = requests_before_a_start();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let open = || {
         let config = LedgerConfig::new(dir.path(), Uuid::from_u128(7));
@@ -186,19 +208,26 @@ fn start(criterion: &mut Criterion) {
     };
     let ledger = open();
     let needs = needs(1);
-    for number in 0..REQUESTS {
+    for number in 0..requests {
         let hold = ledger
             .reserve(facts(number), &needs, now())
             .expect("there is room");
         ledger.settle(hold, ending());
     }
     drop(ledger);
+    let _of_the_writing = peak_memory();
     let mut group = criterion.benchmark_group("start");
     group
         .sample_size(10)
-        .throughput(Throughput::Elements(REQUESTS * 2))
+        .throughput(Throughput::Elements(requests * 2))
         .bench_function("records", |bencher| bencher.iter(open));
     group.finish();
+    if let Some(peak) = peak_memory() {
+        println!(
+            "start: at most {peak} MiB of memory for {} records",
+            requests * 2
+        );
+    }
 }
 
 criterion_group!(benches, meters, ledger, start);

@@ -1,7 +1,7 @@
 //! What can go wrong in the ledger.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tollgate_domain::accounting::JournalPosition;
 use tollgate_domain::error::LimitRefusal;
@@ -67,6 +67,17 @@ pub enum OpenError {
         /// Where.
         at: JournalPosition,
     },
+    /// Nothing may be written there: the file system is mounted read-only, or belongs to somebody else.
+    #[error(
+        "the journal in `{dir}` cannot be written; make the directory and what is in it writable for the user that this runs as"
+    )]
+    NotWritable {
+        /// Where.
+        dir: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// The file system failed.
     #[error("the journal in `{dir}` cannot be opened")]
     Io {
@@ -76,6 +87,19 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+}
+
+impl OpenError {
+    /// What a failure of the file system under `dir` means.
+    pub(crate) fn of(dir: &Path, source: io::Error) -> Self {
+        let dir = dir.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotWritable { dir, source }
+            }
+            _ => Self::Io { dir, source },
+        }
+    }
 }
 
 /// Why the journal was not read.

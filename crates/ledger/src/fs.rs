@@ -19,14 +19,25 @@ pub(crate) trait FileSystem: Debug + Send + Sync {
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>>;
     /// The names in `dir`, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
-    /// Opens a file for reading and writing, and makes it when `is_new`.
-    fn open(&self, path: &Path, is_new: bool) -> io::Result<Arc<dyn SegmentFile>>;
+    /// Opens a file, or makes it.
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn SegmentFile>>;
     /// Gives a file another name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Deletes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes names that were added, changed or deleted in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// To read what is there; works where nothing may be written.
+    Read,
+    /// To read and write what is there.
+    Write,
+    /// To make it, read and write.
+    New,
 }
 
 /// One open file.
@@ -102,11 +113,11 @@ impl FileSystem for HostFileSystem {
         Ok(names)
     }
 
-    fn open(&self, path: &Path, is_new: bool) -> io::Result<Arc<dyn SegmentFile>> {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn SegmentFile>> {
         let file = OpenOptions::new()
             .read(true)
-            .write(true)
-            .create_new(is_new)
+            .write(access != Access::Read)
+            .create_new(access == Access::New)
             .open(path)?;
         Ok(Arc::new(HostFile(file)))
     }
@@ -147,11 +158,10 @@ impl SegmentFile for HostFile {
     #[cfg(target_os = "linux")]
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
-        match fallocate(&self.0, FallocateFlags::KEEP_SIZE, offset, len) {
-            // Some file systems cannot set space aside; writing zeros takes it for good.
-            Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(&self.0, offset, len),
-            result => Ok(result?),
-        }
+        use rustix::io::retry_on_intr;
+        let keep_size = FallocateFlags::KEEP_SIZE;
+        let result = retry_on_intr(|| fallocate(&self.0, keep_size, offset, len));
+        or_zeros(&self.0, offset, len, result)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -164,6 +174,15 @@ impl SegmentFile for HostFile {
     }
 }
 
+/// Some file systems cannot set space aside; writing zeros takes it for good.
+#[cfg(target_os = "linux")]
+fn or_zeros(file: &File, offset: u64, len: u64, result: rustix::io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(file, offset, len),
+        result => Ok(result?),
+    }
+}
+
 fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
     const ZEROS: [u8; 4096] = [0; 4096];
     let mut done = 0;
@@ -173,4 +192,56 @@ fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
         done += piece as u64;
     }
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn space_is_taken_by_zeros_where_it_cannot_be_set_aside() {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(b"record", 0).unwrap();
+        or_zeros(&file, 6, 10_000, Err(Errno::OPNOTSUPP)).unwrap();
+        let file = HostFile(file);
+        let bytes = read_from(&file, 0).unwrap();
+        assert_eq!((bytes.len(), &bytes[..6]), (10_006, &b"record"[..]));
+        assert!(bytes[6..].iter().all(|byte| *byte == 0));
+        for error in [Errno::NOSPC, Errno::ROFS, Errno::IO] {
+            let failed = or_zeros(&file.0, 0, 6, Err(error)).unwrap_err();
+            assert_eq!(failed.raw_os_error(), Some(error.raw_os_error()));
+        }
+        assert_eq!(
+            read_exactly(&file, 0, 6).unwrap(),
+            b"record",
+            "nothing was written over"
+        );
+    }
+
+    #[test]
+    fn set_aside_space_is_no_part_of_the_file() {
+        let file = HostFile(tempfile::tempfile().unwrap());
+        file.allocate(0, 1 << 20).unwrap();
+        // Or it is zeros, which the journal reads as its end.
+        assert!(read_from(&file, 0).unwrap().iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn what_may_not_be_written_is_read_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("segment");
+        std::fs::write(&path, "records").unwrap();
+        let file = HostFileSystem.open(&path, Access::Read).unwrap();
+        assert_eq!(read_from(&*file, 0).unwrap(), b"records");
+        file.write_at(b"x", 0).unwrap_err();
+        HostFileSystem.open(&path, Access::New).unwrap_err();
+        HostFileSystem
+            .open(&path, Access::Write)
+            .unwrap()
+            .write_at(b"R", 0)
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"Records");
+    }
 }

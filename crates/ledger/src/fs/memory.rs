@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{FileSystem, SegmentFile};
+use super::{Access, FileSystem, SegmentFile};
 
 /// Shared by its clones, like a disk by the processes that come and go.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,10 @@ struct Contents {
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each goes wrong by itself, and together with any other"
+)]
 pub(crate) struct Faults {
     /// Bytes that all files together may take.
     pub(crate) capacity: Option<u64>,
@@ -40,6 +44,10 @@ pub(crate) struct Faults {
     pub(crate) fails_writes: bool,
     pub(crate) fails_syncs: bool,
     pub(crate) fails_cuts: bool,
+    /// Nothing may be changed, and whoever tries is told so. What was written before can still be synced.
+    pub(crate) read_only: Option<io::ErrorKind>,
+    /// Space is set aside by writing zeros, as where the system has no other way.
+    pub(crate) allocates_zeros: bool,
 }
 
 impl MemoryFileSystem {
@@ -83,6 +91,12 @@ impl MemoryFileSystem {
     }
 }
 
+impl Faults {
+    fn check_writable(&self) -> io::Result<()> {
+        self.read_only.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+}
+
 fn full() -> io::Error {
     io::ErrorKind::StorageFull.into()
 }
@@ -92,12 +106,14 @@ fn broken() -> io::Error {
 }
 
 impl FileSystem for MemoryFileSystem {
+    /// Directories are there already.
     fn create_dir_all(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Any + Send + Sync>> {
         let mut disk = self.0.lock();
+        disk.faults.check_writable()?;
         let lock = disk.locked.entry(path.to_owned()).or_default();
         if Arc::strong_count(lock) > 1 {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -113,8 +129,12 @@ impl FileSystem for MemoryFileSystem {
             .collect())
     }
 
-    fn open(&self, path: &Path, is_new: bool) -> io::Result<Arc<dyn SegmentFile>> {
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn SegmentFile>> {
         let mut disk = self.0.lock();
+        if access != Access::Read {
+            disk.faults.check_writable()?;
+        }
+        let is_new = access == Access::New;
         let contents = match disk.files.get(path) {
             Some(_) if is_new => return Err(io::ErrorKind::AlreadyExists.into()),
             Some(contents) => contents.clone(),
@@ -133,13 +153,16 @@ impl FileSystem for MemoryFileSystem {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut disk = self.0.lock();
+        disk.faults.check_writable()?;
         let contents = disk.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         disk.files.insert(to.to_owned(), contents);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let removed = self.0.lock().files.remove(path);
+        let mut disk = self.0.lock();
+        disk.faults.check_writable()?;
+        let removed = disk.files.remove(path);
         removed
             .map(|_| ())
             .ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -179,6 +202,7 @@ impl MemoryFile {
 impl SegmentFile for MemoryFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let faults = self.disk.0.lock().faults;
+        faults.check_writable()?;
         if faults.fails_writes {
             return Err(broken());
         }
@@ -217,7 +241,9 @@ impl SegmentFile for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        if self.disk.0.lock().faults.fails_cuts {
+        let faults = self.disk.0.lock().faults;
+        faults.check_writable()?;
+        if faults.fails_cuts {
             return Err(broken());
         }
         let mut contents = self.contents.lock();
@@ -227,8 +253,16 @@ impl SegmentFile for MemoryFile {
     }
 
     fn allocate(&self, offset: u64, len: u64) -> io::Result<()> {
+        let faults = self.disk.0.lock().faults;
+        faults.check_writable()?;
         self.check_capacity(offset + len)?;
         let mut contents = self.contents.lock();
+        if faults.allocates_zeros {
+            let end = usize::try_from(offset + len).unwrap();
+            let longer = end.max(contents.bytes.len());
+            contents.bytes.resize(longer, 0);
+            contents.bytes[usize::try_from(offset).unwrap()..end].fill(0);
+        }
         contents.allocated = contents.allocated.max(offset + len);
         Ok(())
     }

@@ -12,12 +12,12 @@ use super::record::{FRAME_BYTES, MAX_PAYLOAD_BYTES, Record};
 use super::recover::keep;
 use super::segment;
 use crate::error::OpenError;
-use crate::fs::{FileSystem, HostFileSystem, read_from};
+use crate::fs::{Access, FileSystem, HostFileSystem, read_from};
 
 /// What a journal holds, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JournalReport {
-    /// The journal's id; `None` when there is no readable segment.
+    /// The journal's id; `None` when there is no segment, or no segment tells.
     pub journal: Option<Uuid>,
     /// Every segment, oldest first.
     pub segments: Vec<SegmentReport>,
@@ -57,6 +57,20 @@ pub struct Damage {
     pub is_tail: bool,
 }
 
+impl SegmentReport {
+    /// One of which nobody can say whose it is.
+    fn unreadable(number: u64, path: PathBuf, bytes: &[u8]) -> Self {
+        Self {
+            number,
+            path,
+            bytes: bytes.len() as u64,
+            records: 0,
+            has_header: false,
+            damage: Vec::new(),
+        }
+    }
+}
+
 impl JournalReport {
     /// Whether everything reads, a torn tail aside.
     pub fn is_sound(&self) -> bool {
@@ -69,7 +83,7 @@ impl JournalReport {
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RepairReport {
-    /// Copies of the damaged segments as they were.
+    /// Copies of the damaged segments as they were; none when nothing was damaged.
     pub kept: Vec<PathBuf>,
     /// Pieces that were made harmless.
     pub skipped: Vec<(u64, Damage)>,
@@ -89,10 +103,7 @@ pub fn verify(data_dir: &Path) -> io::Result<JournalReport> {
 /// # Errors
 /// When the data directory is in use, or a file cannot be written.
 pub fn repair(data_dir: &Path) -> Result<RepairReport, OpenError> {
-    let failed = |source| OpenError::Io {
-        dir: data_dir.to_owned(),
-        source,
-    };
+    let failed = |source| OpenError::of(data_dir, source);
     let fs = HostFileSystem;
     let _lock = crate::ledger::lock(&fs, data_dir)?;
     repair_on(&fs, &data_dir.join("journal")).map_err(failed)
@@ -109,14 +120,22 @@ pub(crate) fn verify_on(fs: &dyn FileSystem, dir: &Path) -> io::Result<JournalRe
     let mut files = Vec::new();
     for number in numbers {
         let path = segment::path(dir, number);
-        let bytes = read_from(&*fs.open(&path, false)?, 0)?;
+        let bytes = read_from(&*fs.open(&path, Access::Read)?, 0)?;
         let header = segment::read_header(&bytes);
-        if let Some((id, _)) = header {
-            report.journal.get_or_insert(id);
-        }
         files.push((number, path, bytes, header));
     }
+    let named = files.iter().find_map(|(_, _, _, header)| *header);
+    let guessed = || {
+        files
+            .iter()
+            .find_map(|(_, _, bytes, _)| segment::guess_journal(bytes))
+    };
+    report.journal = named.map(|(id, _)| id).or_else(guessed);
     let Some(journal) = report.journal else {
+        report.segments = files
+            .into_iter()
+            .map(|(number, path, bytes, _)| SegmentReport::unreadable(number, path, &bytes))
+            .collect();
         return Ok(report);
     };
     let mut open = BTreeSet::new();
@@ -199,14 +218,19 @@ pub(crate) fn repair_on(fs: &dyn FileSystem, dir: &Path) -> io::Result<RepairRep
     let report = verify_on(fs, dir)?;
     let mut repaired = RepairReport::default();
     let Some(journal) = report.journal else {
-        return Ok(repaired);
+        if report.segments.is_empty() {
+            return Ok(repaired);
+        }
+        return Err(io::Error::other(
+            "no segment tells which journal it is of; restore from a backup, or set `journal.accept_foreign` to start without what only the journal knew",
+        ));
     };
     let salt = segment::salt(journal);
     for segment in report.segments {
         if segment.has_header && segment.damage.is_empty() {
             continue;
         }
-        let file = fs.open(&segment.path, false)?;
+        let file = fs.open(&segment.path, Access::Write)?;
         let mut copy = segment.path.clone().into_os_string();
         copy.push(".damaged");
         keep(fs, Path::new(&copy), &read_from(&*file, 0)?)?;

@@ -13,7 +13,7 @@ use super::segment::{self, Walk};
 use super::writer::Resume;
 use crate::config::LedgerConfig;
 use crate::error::OpenError;
-use crate::fs::{FileSystem, SegmentFile, read_exactly, read_from};
+use crate::fs::{Access, FileSystem, SegmentFile, read_exactly, read_from};
 
 /// What the start knows before it has read anything.
 pub(crate) struct Setup<'a> {
@@ -34,10 +34,7 @@ struct Segment {
 
 /// Reads everything after the database's position, in order, and finds out where to go on.
 pub(crate) fn recover(setup: &Setup<'_>, see: &mut dyn FnMut(Record)) -> Result<Resume, OpenError> {
-    let failed = |source| OpenError::Io {
-        dir: setup.dir.clone(),
-        source,
-    };
+    let failed = |source| OpenError::of(&setup.dir, source);
     let (fs, dir) = (&*setup.fs, setup.dir.as_path());
     fs.create_dir_all(dir).map_err(failed)?;
     let mut segments = open_all(fs, dir).map_err(failed)?;
@@ -106,7 +103,7 @@ fn open_all(fs: &dyn FileSystem, dir: &Path) -> io::Result<Vec<Segment>> {
     numbers
         .into_iter()
         .map(|number| {
-            let file = fs.open(&segment::path(dir, number), false)?;
+            let file = fs.open(&segment::path(dir, number), Access::Write)?;
             Ok(Segment { number, file })
         })
         .collect()
@@ -138,19 +135,24 @@ fn whose(
     segments: &mut Vec<Segment>,
 ) -> Result<Uuid, Result<OpenError, io::Error>> {
     let mut found = None;
+    let mut problem = None;
     for segment in segments.iter() {
-        let id = header_of(segment)
-            .map_err(Err)?
-            .ok_or(Ok(OpenError::Damaged {
-                at: JournalPosition {
-                    segment: segment.number,
-                    offset: 0,
-                },
-            }))?;
-        found = found.or(Some(id));
-        if found != Some(id) {
-            return Err(Ok(foreign(setup, id)));
+        match header_of(segment).map_err(Err)? {
+            Some(id) if found.is_none_or(|found| found == id) => found = Some(id),
+            Some(id) => problem = Some(foreign(setup, id)),
+            None => {
+                let (segment, offset) = (segment.number, 0);
+                let at = JournalPosition { segment, offset };
+                problem = Some(OpenError::Damaged { at });
+            }
         }
+    }
+    if let Some(problem) = problem {
+        if !setup.config.accepts_foreign_journal {
+            return Err(Ok(problem));
+        }
+        set_all_aside(setup, segments).map_err(Err)?;
+        return Ok(setup.known.unwrap_or(setup.config.new_journal_id));
     }
     let begins_at_one = segments.first().is_some_and(|first| first.number == 1);
     match (setup.known, found) {
@@ -164,9 +166,7 @@ fn whose(
             dir: setup.dir.clone(),
         })),
         (Some(known), Some(_)) if setup.config.accepts_foreign_journal => {
-            for segment in segments.drain(..) {
-                set_aside(setup, segment.number, "foreign").map_err(Err)?;
-            }
+            set_all_aside(setup, segments).map_err(Err)?;
             Ok(known)
         }
         (_, Some(found)) => Err(Ok(foreign(setup, found))),
@@ -178,6 +178,13 @@ fn foreign(setup: &Setup<'_>, found: Uuid) -> OpenError {
         found,
         dir: setup.dir.clone(),
     }
+}
+
+/// Segments of another journal, or of one that nobody can tell.
+fn set_all_aside(setup: &Setup<'_>, segments: &mut Vec<Segment>) -> io::Result<()> {
+    segments
+        .drain(..)
+        .try_for_each(|segment| set_aside(setup, segment.number, "foreign"))
 }
 
 /// Gives a segment a name that nothing reads.
@@ -241,12 +248,8 @@ impl Reading<'_> {
         };
         let mut watermark = walk.watermark;
         for segment in later {
-            let bytes = read_from(&*segment.file, segment::HEADER_BYTES).map_err(|source| {
-                OpenError::Io {
-                    dir: self.setup.dir.clone(),
-                    source,
-                }
-            })?;
+            let bytes = read_from(&*segment.file, segment::HEADER_BYTES)
+                .map_err(|source| OpenError::of(&self.setup.dir, source))?;
             let walk = segment::walk(&bytes, segment::HEADER_BYTES, self.salt, |_, _| ());
             watermark = watermark.max(walk.watermark);
         }
@@ -284,7 +287,7 @@ pub(super) fn keep(fs: &dyn FileSystem, path: &Path, bytes: &[u8]) -> io::Result
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let file = fs.open(path, true)?;
+    let file = fs.open(path, Access::New)?;
     let mut done = 0;
     while done < bytes.len() {
         match file.write_at(&bytes[done..], done as u64)? {

@@ -51,6 +51,13 @@ pub(crate) fn read_header(bytes: &[u8]) -> Option<(Uuid, u64)> {
     is_ours.then_some((journal, segment))
 }
 
+/// The journal that a damaged header seems to name: one by which the first record behind it reads.
+pub(crate) fn guess_journal(bytes: &[u8]) -> Option<Uuid> {
+    let journal = Uuid::from_slice(bytes.get(8..24)?).ok()?;
+    let body = bytes.get(usize::try_from(HEADER_BYTES).ok()?..)?;
+    matches!(next(body, salt(journal)), Next::Frame(_)).then_some(journal)
+}
+
 /// One record as it lies in a segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Frame<'a> {

@@ -15,7 +15,7 @@ use super::record::Record;
 use super::segment;
 use super::written::{Synced, Written};
 use crate::error::Unavailable;
-use crate::fs::{FileSystem, SegmentFile};
+use crate::fs::{Access, FileSystem, SegmentFile};
 
 /// Disk space is set aside in steps of this many bytes.
 const STEP_BYTES: u64 = 1 << 20;
@@ -59,7 +59,9 @@ struct Inner {
     unwritten: VecDeque<(Vec<u8>, u32)>,
     /// The room that the last admission needed and the disk did not give.
     refused: Option<u64>,
-    /// Set for good by a sync that failed, or a torn write that could not be cut back.
+    /// Whether what follows the end may be a part of a record, which has to be cut off before anything is written.
+    is_torn: bool,
+    /// Set for good by a sync that failed.
     failure: Option<Unavailable>,
     has_news: bool,
     is_closing: bool,
@@ -119,6 +121,7 @@ impl Journal {
             left: Vec::new(),
             unwritten: VecDeque::new(),
             refused: None,
+            is_torn: false,
             failure: None,
             // What an earlier process wrote may not be on disk yet.
             has_news: true,
@@ -309,7 +312,8 @@ impl Journal {
         };
         // Without room there is no watermark, which costs nothing but precision.
         let needed = inner.offset + inner.owed + WATERMARK_BYTES;
-        if needed <= inner.allocated && inner.unwritten.is_empty() {
+        let is_clean = inner.unwritten.is_empty() && !inner.is_torn;
+        if needed <= inner.allocated && is_clean {
             let had_news = inner.has_news;
             let _ = inner.write(&watermark.encode(self.salt));
             inner.has_news = had_news;
@@ -377,7 +381,7 @@ fn begin(
     id: Uuid,
     segment: u64,
 ) -> io::Result<Arc<dyn SegmentFile>> {
-    let file = fs.open(&segment::path(dir, segment), true)?;
+    let file = fs.open(&segment::path(dir, segment), Access::New)?;
     let header = segment::header(id, segment);
     if file.write_at(&header, 0)? != header.len() {
         return Err(io::ErrorKind::WriteZero.into());
@@ -430,17 +434,19 @@ impl Inner {
         let failure = Unavailable {
             reason: format!("a record could not be written: {problem}"),
         };
-        self.cut_back(&failure);
+        self.is_torn = true;
+        // Or before the next write: a disk that takes nothing may not let anything be cut either.
+        let _ = self.cut_back();
         Err(failure)
     }
 
     /// Takes a torn record away. Cutting gives back what was set aside, so that is done again.
-    fn cut_back(&mut self, failure: &Unavailable) {
-        if let Err(error) = self.file.set_len(self.offset) {
-            tracing::error!(%error, "a torn record could not be cut back; nothing is admitted until a restart");
-            self.failure.get_or_insert(failure.clone());
-            return;
-        }
+    fn cut_back(&mut self) -> Result<(), Unavailable> {
+        let cut = self.file.set_len(self.offset);
+        cut.map_err(|error| Unavailable {
+            reason: format!("a torn record could not be cut back: {error}"),
+        })?;
+        self.is_torn = false;
         self.allocated = self.offset;
         if self
             .file
@@ -449,15 +455,19 @@ impl Inner {
         {
             self.allocated += self.owed + WATERMARK_BYTES;
         }
+        Ok(())
     }
 
-    /// The disk did not take an end of a hold, or the last admission.
+    /// The disk did not take an end of a hold, or the last admission, or left a torn record.
     fn is_waiting_for_the_disk(&self) -> bool {
-        !self.unwritten.is_empty() || self.refused.is_some()
+        !self.unwritten.is_empty() || self.refused.is_some() || self.is_torn
     }
 
-    /// Writes the ends of holds that wait for it.
+    /// Cuts off what is torn, and writes the ends of holds that wait for it.
     fn write_waiting(&mut self) -> Result<(), Unavailable> {
+        if self.is_torn {
+            self.cut_back()?;
+        }
         while let Some((bytes, room)) = self.unwritten.pop_front() {
             if let Err(failure) = self.write(&bytes) {
                 self.unwritten.push_front((bytes, room));

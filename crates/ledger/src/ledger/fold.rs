@@ -6,7 +6,7 @@ use tollgate_domain::accounting::{FoldBatch, JournalPosition};
 use super::Ledger;
 use crate::books::{Books, Changes};
 use crate::error::ReadError;
-use crate::fs::read_exactly;
+use crate::fs::{Access, read_exactly};
 use crate::journal::{HEADER_BYTES, Next, next, number, path};
 
 /// Bytes that are read at once for each record that is asked for.
@@ -178,7 +178,7 @@ impl Ledger {
         numbers.retain(|number| *number >= at.segment && *number <= end.segment);
         numbers.sort_unstable();
         for number in numbers {
-            let file = fs.open(&path(dir, number), false)?;
+            let file = fs.open(&path(dir, number), Access::Read)?;
             let start = if number == at.segment {
                 at.offset.max(HEADER_BYTES)
             } else {

@@ -38,10 +38,7 @@ pub(crate) fn lock(
         io::ErrorKind::WouldBlock => OpenError::Locked {
             dir: data_dir.to_owned(),
         },
-        _ => OpenError::Io {
-            dir: data_dir.to_owned(),
-            source,
-        },
+        _ => OpenError::of(data_dir, source),
     };
     fs.create_dir_all(data_dir).map_err(failed)?;
     fs.lock(&data_dir.join("lock")).map_err(failed)
@@ -63,10 +60,7 @@ impl Ledger {
             position: state.position,
             last: state.last_instant.unwrap_or(Timestamp::MIN),
         };
-        let failed = |source| OpenError::Io {
-            dir: setup.dir.clone(),
-            source,
-        };
+        let failed = |source| OpenError::of(&setup.dir, source);
         let mut replay = Replay::new(&state);
         let resume = recover(&setup, &mut |record| replay.take(record))?;
         replay.commit();

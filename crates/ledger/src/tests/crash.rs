@@ -167,6 +167,66 @@ fn a_damaged_header_is_refused_and_repaired() {
 }
 
 #[test]
+fn an_only_header_that_does_not_read_is_guessed_from_what_is_left_of_it() {
+    let dir = std::path::Path::new("/data/journal");
+    let whole = MemoryFileSystem::default();
+    let ledger = open(&whole, LedgerState::default()).unwrap();
+    let budget = budget();
+    let (answered, held) = traffic(&ledger, &budget);
+    let whole = kill(ledger, &whole);
+    for at in 0..usize::try_from(HEADER_BYTES).unwrap() {
+        let mut damaged = whole.get(&segment(1));
+        damaged[at] ^= 1;
+        let disk = MemoryFileSystem::default();
+        disk.put(&segment(1), &damaged);
+        assert!(matches!(
+            open(&disk, LedgerState::default()),
+            Err(OpenError::Damaged { .. })
+        ));
+        let report = verify_on(&disk, dir).unwrap();
+        assert!(!report.is_sound(), "damage at {at}");
+        let names_journal = !(8..24).contains(&at);
+        assert_eq!(report.journal.is_some(), names_journal, "damage at {at}");
+        if names_journal {
+            assert_eq!(repair_on(&disk, dir).unwrap().kept.len(), 1);
+            let ledger = open(&disk, LedgerState::default()).unwrap();
+            assert_eq!(ledger.count(&budget, noon()).used, answered + held);
+            continue;
+        }
+        let refused = repair_on(&disk, dir).unwrap_err().to_string();
+        assert!(refused.contains("journal.accept_foreign"), "{refused}");
+        assert_eq!(disk.get(&segment(1)), damaged, "nothing was changed");
+        let accepting = LedgerConfig {
+            accepts_foreign_journal: true,
+            ..config()
+        };
+        let ledger = open_with(&disk, &accepting, LedgerState::default()).unwrap();
+        assert_eq!(ledger.count(&budget, noon()).used, 0);
+    }
+}
+
+#[test]
+fn time_does_not_run_behind_what_only_the_journal_knows() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    let tomorrow = seconds_after(86_400);
+    let hold = ledger
+        .reserve(facts(1, 9), &[need(&budget, 9)], tomorrow)
+        .unwrap();
+    ledger.settle(hold, answered(5, tomorrow));
+    let disk = kill(ledger, &disk);
+    // The clock was set back meanwhile.
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    assert_eq!(ledger.count(&budget, noon()).used, 5);
+    let hold = ledger
+        .reserve(facts(2, 9), &[need(&budget, 9)], noon())
+        .unwrap();
+    assert_eq!(hold.facts().at, tomorrow);
+    ledger.release(hold, noon());
+}
+
+#[test]
 fn a_missing_segment_is_refused() {
     let disk = MemoryFileSystem::default();
     let small = LedgerConfig {

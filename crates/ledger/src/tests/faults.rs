@@ -1,6 +1,7 @@
 //! Disks that are full, tear writes, or fail.
 
 use std::future::Future as _;
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -12,7 +13,7 @@ use tollgate_domain::live::LiveCounters as _;
 
 use super::kit::*;
 use crate::fs::memory::{Faults, MemoryFileSystem};
-use crate::{Ledger, LedgerConfig, ReserveError};
+use crate::{Ledger, LedgerConfig, OpenError, ReserveError};
 
 fn budget() -> Arc<Meter> {
     Arc::new(meter(1, MeterKind::Money, 1_000_000))
@@ -140,24 +141,169 @@ fn with_interval_zero_a_disk_that_is_well_again_is_found_out_too() {
 }
 
 #[test]
-fn a_torn_write_that_cannot_be_cut_back_stops_admission() {
+fn a_torn_write_that_cannot_be_cut_back_stops_admission_until_it_is() {
     let disk = MemoryFileSystem::default();
     let ledger = open(&disk, LedgerState::default()).unwrap();
     let budget = budget();
     let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
     let running = take(1).unwrap();
-    disk.set_faults(Faults {
-        short_write: Some(20),
+    let uncut = Faults {
         fails_cuts: true,
         ..Faults::default()
+    };
+    disk.set_faults(Faults {
+        short_write: Some(20),
+        ..uncut
     });
     assert!(unavailable(&take(2)));
     assert!(!ledger.is_available());
+    assert!(unavailable(&take(3)), "it is still there");
+    ledger.sync().unwrap();
+    assert!(!ledger.is_available());
+    // Death now: what is torn is set aside.
+    assert_eq!(restarted(&disk, &budget), 7);
     disk.set_faults(Faults::default());
-    assert!(unavailable(&take(3)));
-    // What runs still ends, over the torn bytes.
     ledger.settle(running, answered(5, noon()));
     assert_eq!(restarted(&disk, &budget), 5);
+    let hold = take(4).unwrap();
+    ledger.sync().unwrap();
+    assert!(ledger.is_available());
+    ledger.settle(hold, answered(5, noon()));
+    assert_eq!(restarted(&disk, &budget), 10);
+    let report = crate::journal::verify_on(&disk, std::path::Path::new("/data/journal")).unwrap();
+    assert!(
+        report
+            .segments
+            .iter()
+            .all(|segment| segment.damage.is_empty())
+    );
+}
+
+/// A file system that was mounted read-only, or a directory that was given to somebody else.
+#[test]
+fn a_journal_that_may_not_be_written_refuses_until_it_may_and_loses_nothing() {
+    for kind in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
+        let disk = MemoryFileSystem::default();
+        let small = LedgerConfig {
+            segment_bytes: 2_048,
+            ..config()
+        };
+        let ledger = open_with(&disk, &small, LedgerState::default()).unwrap();
+        let budget = budget();
+        let take = |number| ledger.reserve(facts(number, 7), &[need(&budget, 7)], noon());
+        let mut database = Database::default();
+        ledger.settle(take(0).unwrap(), answered(5, noon()));
+        let running = take(1).unwrap();
+        ledger.sync().unwrap();
+        disk.set_faults(Faults {
+            read_only: Some(kind),
+            ..Faults::default()
+        });
+        // Nothing new, also where a new segment would be begun.
+        for number in 2..40 {
+            assert!(unavailable(&take(number)));
+        }
+        assert!(!ledger.is_available());
+        assert!(
+            !ledger
+                .settle(running, answered(5, noon()))
+                .written
+                .is_done()
+        );
+        ledger.sync().unwrap();
+        assert!(!ledger.is_available());
+        let count = ledger.count(&budget, noon());
+        assert_eq!((count.used, count.reserved), (10, 0));
+        // What is on disk still gets into the database.
+        database.fold(&ledger, 1);
+        assert_eq!(database.sum(MeterKind::Money), 5);
+        disk.set_faults(Faults::default());
+        ledger.sync().unwrap();
+        assert!(ledger.is_available());
+        for number in 40..60 {
+            ledger.settle(take(number).unwrap(), answered(5, noon()));
+        }
+        assert_eq!(restarted(&disk, &budget), 110);
+        database.fold(&ledger, 3);
+        assert_eq!(database.sum(MeterKind::Money), 110);
+        assert_eq!(database.logged_cost(), 110);
+    }
+}
+
+#[test]
+fn a_start_where_nothing_may_be_written_says_so_and_changes_nothing() {
+    let budget = budget();
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let hold = ledger
+        .reserve(facts(1, 7), &[need(&budget, 7)], noon())
+        .unwrap();
+    ledger.settle(hold, answered(5, noon()));
+    let disk = kill(ledger, &disk);
+    for kind in [ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied] {
+        disk.set_faults(Faults {
+            read_only: Some(kind),
+            ..Faults::default()
+        });
+        let refused = open(&disk, LedgerState::default()).unwrap_err();
+        assert!(
+            matches!(&refused, OpenError::NotWritable { source, .. } if source.kind() == kind),
+            "{refused}"
+        );
+        // Looking is allowed.
+        let report = crate::journal::verify_on(&disk, std::path::Path::new("/data/journal"));
+        assert_eq!(report.unwrap().settled.nanos(), 5);
+        disk.set_faults(Faults::default());
+    }
+    assert_eq!(restarted(&disk, &budget), 5);
+}
+
+/// Where the system cannot set space aside, zeros stand behind the end; they are no records and no damage.
+#[test]
+fn space_that_is_set_aside_by_zeros_changes_nothing() {
+    let zeros = Faults {
+        allocates_zeros: true,
+        ..Faults::default()
+    };
+    let disk = MemoryFileSystem::default();
+    disk.set_faults(zeros);
+    let small = LedgerConfig {
+        segment_bytes: 4_096,
+        ..config()
+    };
+    let budget = budget();
+    let mut database = Database::default();
+    let mut disk = disk;
+    let mut spent = 0;
+    for round in 0..6_u128 {
+        let ledger = open_with(&disk, &small, database.state()).unwrap();
+        for number in 0..20 {
+            let number = round * 100 + number;
+            let hold = ledger
+                .reserve(facts(number, 7), &[need(&budget, 7)], noon())
+                .unwrap();
+            ledger.settle(hold, answered(5, noon()));
+            spent += 5;
+        }
+        disk.set_faults(Faults {
+            short_write: Some(30),
+            ..zeros
+        });
+        assert!(unavailable(&ledger.reserve(
+            facts(round, 7),
+            &[need(&budget, 7)],
+            noon()
+        )));
+        assert_eq!(ledger.count(&budget, noon()).used, spent);
+        if round % 2 == 0 {
+            database.fold(&ledger, 7);
+            assert_eq!(database.sum(MeterKind::Money), spent);
+        }
+        disk = kill(ledger, &disk);
+        disk.set_faults(zeros);
+    }
+    let ledger = open_with(&disk, &small, database.state()).unwrap();
+    assert_eq!(ledger.count(&budget, noon()).used, spent);
 }
 
 #[test]

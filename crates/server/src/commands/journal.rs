@@ -14,7 +14,8 @@ pub(super) fn verify(overrides: &Overrides) -> Result<(), Failure> {
         .with_context(|| format!("read the journal in `{}`", data_dir.display()))?;
     match report.journal {
         Some(id) => output::line(format_args!("journal {id}")),
-        None => output::line("no readable segment"),
+        None if report.segments.is_empty() => output::line("no segments"),
+        None => output::line("no segment tells which journal it is of"),
     }
     for segment in &report.segments {
         output::line(format_args!(
@@ -46,7 +47,7 @@ pub(super) fn repair(overrides: &Overrides) -> Result<(), Failure> {
     let data_dir = &loaded.config.data_dir;
     let report = tollgate_ledger::repair(data_dir)
         .with_context(|| format!("repair the journal in `{}`", data_dir.display()))?;
-    if report.skipped.is_empty() {
+    if report.kept.is_empty() {
         output::line("nothing to repair");
     }
     for path in &report.kept {

@@ -7,7 +7,7 @@ mod process;
 
 pub(crate) use admin::Admin;
 pub(crate) use caller::{Answer, Caller, nanos};
-pub(crate) use faults::{ANY, Action, CUT, Errno, Faults, Plan, SYNC, WRITE};
+pub(crate) use faults::{ANY, Action, CUT, Errno, Faults, NAME, OPEN, Plan, SYNC, WRITE};
 pub(crate) use process::{ADMIN_KEY, Gateway, Place, serve_command, start};
 
 use std::sync::Arc;

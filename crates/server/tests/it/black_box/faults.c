@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum kind { WRITE = 1, SYNC = 2, CUT = 4, NAME = 8 };
+enum kind { WRITE = 1, SYNC = 2, CUT = 4, NAME = 8, OPEN = 16 };
 enum action { NOTHING, FAIL, SHORT_WRITE, KILL_BEFORE, KILL_AFTER, TORN_WRITE };
 
 struct plan {
@@ -36,6 +37,7 @@ struct plan {
     _Atomic uint32_t per_mille; // how much of a write is done by SHORT_WRITE and TORN_WRITE
     _Atomic int64_t clock;     // seconds by which the wall clock is ahead
     char scope[64];
+    _Atomic int64_t timers;    // seconds by which the clock that only runs forwards is ahead
 };
 
 static struct plan *plan;
@@ -190,6 +192,39 @@ int ftruncate64(int file, off64_t size)
     STRIKE(action, REAL(ftruncate64)(file, size), 0);
 }
 
+/// Only opening to write is counted: what may not be written may still be read.
+static enum action judge_open(const char *path, int flags)
+{
+    int writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_CREAT);
+    return plan && writes ? judge(OPEN, path) : NOTHING;
+}
+
+// The mode is there only when a file may be made; passing whatever stands in its place does no harm.
+static mode_t mode_of(va_list arguments)
+{
+    return va_arg(arguments, mode_t);
+}
+
+int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = mode_of(arguments);
+    va_end(arguments);
+    enum action action = judge_open(path, flags);
+    STRIKE(action, REAL(open)(path, flags, mode), -1);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = mode_of(arguments);
+    va_end(arguments);
+    enum action action = judge_open(path, flags);
+    STRIKE(action, REAL(open64)(path, flags, mode), -1);
+}
+
 int rename(const char *from, const char *to)
 {
     enum action action = plan ? judge(NAME, to) : NOTHING;
@@ -202,11 +237,13 @@ int unlink(const char *path)
     STRIKE(action, REAL(unlink)(path), 0);
 }
 
-// Timers run by the other clock, which nobody can set.
+// Timers run by the monotonic clock. They are looked at when the process has something to do.
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     int result = REAL(clock_gettime)(clock, now);
     if (result == 0 && plan && clock == CLOCK_REALTIME)
         now->tv_sec += plan->clock;
+    if (result == 0 && plan && clock == CLOCK_MONOTONIC)
+        now->tv_sec += plan->timers;
     return result;
 }

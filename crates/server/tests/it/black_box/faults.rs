@@ -19,7 +19,8 @@ const ERROR: u64 = 40;
 const PER_MILLE: u64 = 44;
 const CLOCK: u64 = 48;
 const SCOPE: u64 = 56;
-const BYTES: u64 = 120;
+const TIMERS: u64 = 120;
+const BYTES: u64 = 128;
 
 /// Kinds of calls, to be added up.
 pub(crate) const WRITE: u32 = 1;
@@ -27,6 +28,8 @@ pub(crate) const SYNC: u32 = 2;
 pub(crate) const CUT: u32 = 4;
 /// Renames and deletions.
 pub(crate) const NAME: u32 = 8;
+/// Opening a file to write it, or making it.
+pub(crate) const OPEN: u32 = 16;
 pub(crate) const ANY: u32 = WRITE | SYNC | CUT | NAME;
 
 /// What happens to a call that is struck.
@@ -48,8 +51,12 @@ pub(crate) enum Action {
 pub(crate) enum Errno {
     /// The device fails.
     Io = 5,
+    /// The file belongs to somebody else.
+    Access = 13,
     /// The device is full.
     NoSpace = 28,
+    /// The file system is mounted read-only.
+    ReadOnly = 30,
 }
 
 /// What is struck, and how.
@@ -163,6 +170,11 @@ impl Faults {
         self.plan
             .write_all_at(&seconds.to_ne_bytes(), CLOCK)
             .unwrap();
+    }
+
+    /// From now on so many seconds more have passed for the timers of the process.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.put_u64(TIMERS, self.get_u64(TIMERS) + seconds);
     }
 
     /// How many calls were seen that fitted a plan.

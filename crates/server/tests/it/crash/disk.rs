@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 
 use super::storm::{ClientBooks, Dice, Storm, ask};
 use super::times;
-use crate::black_box::{Action, CUT, Errno, Gateway, Place, Plan, SYNC, WRITE, chat};
+use crate::black_box::{Action, CUT, Errno, Gateway, NAME, OPEN, Place, Plan, SYNC, WRITE, chat};
 
 const JOURNAL: &str = "/data/journal/";
 const DATABASE: &str = "/data/tollgate.db";
@@ -72,13 +72,20 @@ async fn writes_that_stop_short_or_fail_refuse_one_request_each() {
 #[tokio::test]
 async fn disk_that_takes_nothing_refuses_everything_until_it_is_healed() {
     let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 12).await;
-    for error in [Errno::Io, Errno::NoSpace] {
+    // A file system that became read-only takes nothing at all; what was written before is still synced.
+    let all = WRITE | CUT | NAME | OPEN;
+    for (kinds, error) in [
+        (WRITE, Errno::Io),
+        (WRITE, Errno::NoSpace),
+        (all, Errno::ReadOnly),
+        (all, Errno::Access),
+    ] {
         let books = ask_times(&mut storm, 3).await;
         add(&mut storm, books);
         let spent = storm.caller.spent().await;
         let heard = storm.provider.exchange_count();
         let faults = gateway.faults();
-        faults.strike(Plan::always(JOURNAL, WRITE, Action::Fail(error)));
+        faults.strike(Plan::always(JOURNAL, kinds, Action::Fail(error)));
         let books = ask_times(&mut storm, 5).await;
         assert_eq!((books.refused, books.answered), (5, 0), "{error:?}");
         assert_eq!(storm.provider.exchange_count(), heard, "nothing was sent");
@@ -224,7 +231,13 @@ async fn trouble_of_every_kind_under_load_loses_nothing_beside_postgres() {
 #[tokio::test]
 async fn start_on_a_disk_that_fails_is_refused_and_loses_nothing() {
     let (mut storm, mut gateway) = Storm::begin(Place::with_faults(), 17).await;
-    for (kinds, error) in [(CUT, Errno::Io), (WRITE, Errno::NoSpace), (SYNC, Errno::Io)] {
+    for (kinds, error) in [
+        (CUT, Errno::Io),
+        (WRITE, Errno::NoSpace),
+        (SYNC, Errno::Io),
+        (WRITE | CUT | NAME | OPEN, Errno::ReadOnly),
+        (WRITE | CUT | NAME | OPEN, Errno::Access),
+    ] {
         let clients = storm.clients(4);
         let place = storm.kill_after_requests(gateway, 9).await;
         storm.collect(clients).await;
@@ -244,6 +257,9 @@ async fn start_on_a_disk_that_fails_is_refused_and_loses_nothing() {
             Err((status, output)) => {
                 assert_eq!(status.code(), Some(1), "{status}: {output}");
                 assert!(output.contains("journal"), "{output}");
+                let is_forbidden = matches!(error, Errno::ReadOnly | Errno::Access);
+                let advice = "make the directory and what is in it writable";
+                assert_eq!(output.contains(advice), is_forbidden, "{output}");
             }
         }
         place.heal();
