@@ -16,6 +16,40 @@ use tollgate_domain::Timestamp;
 use crate::error::{Result, StorageError};
 use crate::page::PageRequest;
 
+/// In an upsert: `column` becomes what is stored and what is inserted together, held at the ends of the range. Both
+/// engines refuse a sum beyond it, and a fold that is refused once is refused for ever.
+macro_rules! held_sum {
+    ($table:literal, $column:literal) => {
+        concat!(
+            $column,
+            " = case when excluded.",
+            $column,
+            " > 0 and ",
+            $table,
+            ".",
+            $column,
+            " > 9223372036854775807 - excluded.",
+            $column,
+            " then 9223372036854775807 when excluded.",
+            $column,
+            " < 0 and ",
+            $table,
+            ".",
+            $column,
+            " < -9223372036854775807 - excluded.",
+            $column,
+            " then -9223372036854775807 else ",
+            $table,
+            ".",
+            $column,
+            " + excluded.",
+            $column,
+            " end"
+        )
+    };
+}
+pub(crate) use held_sum;
+
 /// A value of a statement. Nulls are typed, because PostgreSQL asks for it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {

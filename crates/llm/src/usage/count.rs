@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The largest count that is believed: what JavaScript can count to.
-const MOST: u64 = 1 << 53;
+/// The largest count that is believed. No request comes near it: a lie beyond it would fill counters that the next
+/// thousand requests have to fit into as well.
+const MOST: u64 = 1 << 32;
 
 /// A count as a provider reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,7 +16,7 @@ pub(super) enum Count {
     Absent,
     /// So many.
     Known(u64),
-    /// There, but no count: negative, fractional, beyond 2^53, or of another type. Spoils its report.
+    /// There, but no count: negative, fractional, beyond 2^32, or of another type. Spoils its report.
     Absurd,
 }
 
@@ -70,7 +71,7 @@ impl<'de> Deserialize<'de> for Count {
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 clippy::cast_precision_loss,
-                reason = "whole, not negative and at most 2^53, where floats are exact"
+                reason = "whole, not negative and at most 2^32, where floats are exact"
             )]
             fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
                 let is_count = count.fract() == 0.0 && (0.0..=MOST as f64).contains(&count);
@@ -116,12 +117,15 @@ mod tests {
         let read = |json: &str| serde_json::from_str::<Count>(json).unwrap();
         assert_eq!(read("12"), Count::Known(12));
         assert_eq!(read("12.0"), Count::Known(12));
-        assert_eq!(read("9007199254740992"), Count::Known(MOST));
+        assert_eq!(read("4294967296"), Count::Known(MOST));
+        assert_eq!(read("4294967296.0"), Count::Known(MOST));
         assert_eq!(read("null"), Count::Absent);
         for absurd in [
             "-1",
             "0.5",
             "1e300",
+            "4294967297",
+            "4294967297.0",
             "9007199254740993",
             "18446744073709551616",
             "\"7\"",

@@ -15,6 +15,7 @@ mod configuration;
 mod crash;
 mod data_dir;
 mod hostile_upstream;
+mod hostile_usage;
 mod journal;
 mod listeners;
 mod overshoot;

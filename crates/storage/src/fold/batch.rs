@@ -8,7 +8,7 @@ use tollgate_domain::{Timestamp, Usd};
 
 use super::facts::{amounts_text, facts_text};
 use crate::error::Result;
-use crate::sql::{Value, query};
+use crate::sql::{Value, held_sum, query};
 use crate::tx::Tx;
 
 /// Rows a statement; far below the number of placeholders that both engines take.
@@ -44,8 +44,10 @@ pub(super) async fn counters(tx: &mut Tx, changes: &[CounterAmount]) -> Result<(
         }
         insert.push(
             " on conflict (line, kind, duration, window_key)
-              do update set amount = counters.amount + excluded.amount, window_end = excluded.window_end",
+              do update set ",
         );
+        insert.push(held_sum!("counters", "amount"));
+        insert.push(", window_end = excluded.window_end");
         tx.execute(insert).await?;
     }
     Ok(())

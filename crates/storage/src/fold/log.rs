@@ -9,7 +9,7 @@ use tollgate_domain::{Timestamp, Usd};
 use crate::error::Result;
 use crate::request_log::blocks;
 use crate::request_log::sums::{Dimension, Span, Split};
-use crate::sql::{Query, Value, query};
+use crate::sql::{Query, Value, held_sum, query};
 use crate::tx::{Db, Tx};
 
 /// Rows a statement: 16 values each, far below the number of placeholders that both engines take.
@@ -117,6 +117,17 @@ impl Amounts {
     }
 }
 
+/// What becomes of a sum that is there already.
+const HELD_SUMS: [&str; 7] = [
+    held_sum!("usage_sums", "requests"),
+    held_sum!("usage_sums", "refused"),
+    held_sum!("usage_sums", "failed"),
+    held_sum!("usage_sums", "input_tokens"),
+    held_sum!("usage_sums", "output_tokens"),
+    held_sum!("usage_sums", "cost"),
+    held_sum!("usage_sums", "duration_micros"),
+];
+
 /// Adds the finest sums to all sums that they are a part of.
 async fn add(tx: &mut Tx, finest: &BTreeMap<Sum<'_>, Amounts>) -> Result<()> {
     let mut sums: BTreeMap<Sum<'_>, Amounts> = BTreeMap::new();
@@ -142,15 +153,14 @@ async fn add(tx: &mut Tx, finest: &BTreeMap<Sum<'_>, Amounts>) -> Result<()> {
             separator = ", ";
         }
         insert.push(
-            " on conflict (split, span, start, key_id, user_id, profile_id, provider, model, outcome) do update set
-                  requests = usage_sums.requests + excluded.requests,
-                  refused = usage_sums.refused + excluded.refused,
-                  failed = usage_sums.failed + excluded.failed,
-                  input_tokens = usage_sums.input_tokens + excluded.input_tokens,
-                  output_tokens = usage_sums.output_tokens + excluded.output_tokens,
-                  cost = usage_sums.cost + excluded.cost,
-                  duration_micros = usage_sums.duration_micros + excluded.duration_micros",
+            " on conflict (split, span, start, key_id, user_id, profile_id, provider, model, outcome) do update set ",
         );
+        let mut separator = "";
+        for sum in HELD_SUMS {
+            insert.push(separator);
+            insert.push(sum);
+            separator = ", ";
+        }
         tx.execute(insert).await?;
     }
     Ok(())

@@ -126,6 +126,34 @@ on_both_engines! {
         assert_eq!((sums.requests, sums.cost), (2, Usd::from_nanos(110)));
     }
 
+    // A provider that lies without measure must not make a piece of the journal that no database takes.
+    async fn sums_are_held_at_the_ends_of_the_range(fixture: &Fixture) {
+        let store = &fixture.store;
+        let most = i64::MAX;
+        for number in 0..3 {
+            let from = u64::try_from(number).unwrap() * 10;
+            let mut piece = batch(from, from + 10);
+            piece.counters = vec![amount(1, 3_600, most), amount(2, 3_600, -most), amount(3, 3_600, 7)];
+            let mut absurd = ended(u128::try_from(number).unwrap() + 1, Outcome::Reported, most);
+            absurd.facts.at = at(1);
+            absurd.ending.usage.input = u64::MAX;
+            absurd.ending.usage.output = u64::MAX;
+            absurd.ending.duration_micros = u64::MAX;
+            piece.log = vec![absurd];
+            store.fold(&piece).await.unwrap();
+        }
+        let state = store.ledger_state().await.unwrap();
+        assert_eq!(state.counters, [amount(1, 3_600, most), amount(2, 3_600, -most), amount(3, 3_600, 21)]);
+        let sums = request_log::stats::total(store, &request_log::LogFilter::default()).await.unwrap();
+        assert_eq!((sums.requests, sums.cost), (3, Usd::MAX));
+        // What is held there still gives way to the other side.
+        let mut less = batch(30, 40);
+        less.counters = vec![amount(1, 3_600, -5), amount(2, 3_600, 5)];
+        store.fold(&less).await.unwrap();
+        let state = store.ledger_state().await.unwrap();
+        assert_eq!(state.counters[..2], [amount(1, 3_600, most - 5), amount(2, 3_600, 5 - most)]);
+    }
+
     async fn more_rows_than_one_statement_takes_are_folded(fixture: &Fixture) {
         let store = &fixture.store;
         let mut piece = batch(0, 10);
