@@ -1,10 +1,11 @@
 //! Holds: what a running request has reserved.
 
 use tollgate_domain::Usd;
+use tollgate_domain::access::Need;
 use tollgate_domain::accounting::HoldFacts;
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::ids::RequestId;
-use tollgate_domain::limits::MeterId;
+use tollgate_domain::limits::{MeterId, MeterKind};
 use tollgate_domain::live::Count;
 
 use crate::journal::Written;
@@ -61,6 +62,14 @@ impl Hold {
 pub(crate) struct ShadowedLimit {
     pub(crate) limit: MeterId,
     pub(crate) refusal: LimitRefusal,
+}
+
+impl ShadowedLimit {
+    /// Whether an exchange leaves it as it is: `need` goes on with the request or slot that did not fit.
+    pub(crate) fn is_carried_by(&self, need: &Need) -> bool {
+        let carries = matches!(self.limit.kind, MeterKind::Requests | MeterKind::Parallel);
+        carries && !need.is_enforced && need.meter.id == self.limit
+    }
 }
 
 /// What a settlement did.

@@ -147,6 +147,12 @@ impl Ledger {
             .meters
             .exchange(&hold.held, hold.is_dispatched, needs, now);
         self.record_moves(&attempt.moves, attempt.at);
+        // What a limit in shadow mode did not refuse at admission is judged no more, and stays true.
+        let is_carried = hold.shadowed.as_ref().is_some_and(|full| {
+            let at = needs.iter().position(|need| full.is_carried_by(need));
+            let newer = attempt.shadowed.map_or(usize::MAX, |full| full.need);
+            at.is_some_and(|at| at <= newer)
+        });
         let judged = judge(attempt, needs);
         let (reserved, counts, shadowed) = match judged {
             Ok(judged) => judged,
@@ -154,6 +160,11 @@ impl Ledger {
                 self.journal.return_room(room.record + room.end);
                 return Err(error);
             }
+        };
+        let shadowed = if is_carried {
+            hold.shadowed.take()
+        } else {
+            shadowed
         };
         facts.shadow = facts.shadow.or(shadow_of(shadowed.as_deref()));
         let record = Record::Exchange {

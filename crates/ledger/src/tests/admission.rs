@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_domain::Usd;
+use tollgate_domain::access::Need;
 use tollgate_domain::accounting::{Ending, Outcome, Shadow};
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::limits::{Boost, Meter, MeterKind};
@@ -268,6 +269,51 @@ fn shadow_counts_and_tells_and_does_not_refuse() {
     assert_eq!(hold.facts().shadow, Some(full));
     ledger.settle(hold, answered(8, noon()));
     assert_eq!(count(&ledger, &budget), (8, 0));
+}
+
+/// A fallback goes on with the request and the slot that were taken at admission, so what was full then stays said.
+#[test]
+fn what_a_shadow_did_not_refuse_is_still_told_after_an_exchange() {
+    let ledger = ledger();
+    let limit_of = |kind, limit| {
+        let mut shadow = need(&Arc::new(meter(1, kind, limit)), 1);
+        shadow.is_enforced = false;
+        shadow
+    };
+    for (number, kind) in [(1, MeterKind::Requests), (2, MeterKind::Parallel)] {
+        let full = limit_of(kind, 0);
+        let told = Some(Shadow::of_limit(full.meter.id, false));
+        let reserve = || {
+            let hold = ledger.reserve(facts(number, 0), std::slice::from_ref(&full), noon());
+            let hold = hold.unwrap();
+            assert_eq!(hold.facts().shadow, told);
+            hold
+        };
+        let mut hold = reserve();
+        let budget = need(&Arc::new(meter(2, MeterKind::Money, 10)), 3);
+        let needs = [budget.clone(), full.clone()];
+        for _ in 0..2 {
+            ledger
+                .exchange(&mut hold, facts(number, 3), &needs, noon())
+                .unwrap();
+            assert_eq!(hold.facts().shadow, told, "{kind:?}");
+            assert!(hold.shadowed().is_some());
+        }
+        // Where the limit is not asked any more, it has nothing to say; where it is enforced now, it let this one pass.
+        let enforced = Need {
+            is_enforced: true,
+            ..full.clone()
+        };
+        for needs in [vec![budget], vec![enforced]] {
+            let mut hold = reserve();
+            ledger
+                .exchange(&mut hold, facts(number, 3), &needs, noon())
+                .unwrap();
+            assert_eq!(hold.facts().shadow, None, "{kind:?}");
+            ledger.release(hold, noon());
+        }
+        ledger.release(hold, noon());
+    }
 }
 
 #[test]
