@@ -62,6 +62,8 @@ pub(crate) struct LogQuery {
     /// That ended so: `reported`, `counted`, `failed`, `in_doubt` or `refused`.
     #[param(pattern = r"^(reported|counted|failed|in_doubt|refused)$")]
     outcome: Option<String>,
+    /// Only those that a profile in shadow mode would have refused, or only the others.
+    shadowed: Option<bool>,
 }
 
 /// A request.
@@ -180,6 +182,7 @@ impl LogQuery {
             provider: parse_query::<ProviderName>(self.provider.as_deref(), "provider")?,
             model: self.model.clone(),
             search: self.search.clone(),
+            is_shadowed: self.shadowed,
             outcome: match self.outcome.as_deref() {
                 None => None,
                 Some(text) => Some(Outcome::parse(text).ok_or_else(|| {

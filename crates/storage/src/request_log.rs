@@ -1,8 +1,8 @@
 //! The request log, which the fold writes, and sums over it.
 //!
 //! The log is kept in blocks of some hundred requests (see `docs/adr/0007-the-request-log-is-kept-in-blocks.md`).
-//! Everything that a filter can name is a column of the [`sums`], so those say which stretches, days and hours have such
-//! requests and how many, and only the blocks of the hours on the page are read.
+//! Everything that a filter can name, shadows aside, is a column of the [`sums`], so those say which stretches, days and
+//! hours have such requests and how many, and only the blocks of the hours on the page are read.
 
 pub(crate) mod block;
 pub(crate) mod blocks;
@@ -41,6 +41,9 @@ pub struct LogFilter {
     pub model: Option<String>,
     /// That ended so.
     pub outcome: Option<Outcome>,
+    /// Only those, or only others, that a profile in shadow mode would have refused. The sums do not know it, so the log of
+    /// the whole time is looked through.
+    pub is_shadowed: Option<bool>,
     /// With this in the provider's or model's name, regardless of case.
     pub search: Option<String>,
 }
@@ -63,6 +66,7 @@ impl LogFilter {
             || self.provider.is_some()
             || self.model.is_some()
             || self.outcome.is_some()
+            || self.is_shadowed.is_some()
             || self.search.is_some()
     }
 

@@ -95,6 +95,10 @@ async fn request_is_listed_read_and_summed_up(app: TestApp) {
         list.body["logs"][0]["shadow"],
         json!({"code": "budget_exceeded", "limit_id": "bud_00000000000000000000000000000005"})
     );
+    for (shadowed, count) in [("true", 1), ("false", 0)] {
+        let path = format!("{LOGS}?shadowed={shadowed}");
+        assert_eq!(app.get(&path).await.expect(200).body["total_count"], count);
+    }
     let one = app.get(&format!("{LOGS}/{request}")).await.expect(200);
     assert_eq!(one.body["log"], list.body["logs"][0]);
     let none = app.get(&format!("{LOGS}?model=other")).await.expect(200);
@@ -113,6 +117,7 @@ async fn request_is_listed_read_and_summed_up(app: TestApp) {
         "from=yesterday",
         "user_id=x",
         "outcome=good",
+        "shadowed=maybe",
         "provider=A%20B",
     ] {
         assert_eq!(

@@ -139,6 +139,7 @@ impl Block {
                     && subjects[row.subject]
                     && targets[row.target]
                     && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
+                    && (filter.is_shadowed).is_none_or(|wanted| row.shadow.is_some() == wanted)
             })
             .map(|row| (row.at, row.request))
             .collect()

@@ -30,9 +30,8 @@ pub(super) async fn list(
     while found.len() < limit
         && let Some(next) = open.pop()
     {
-        let requests = time
-            .has_whole(next.start, next.end)
-            .then_some(next.requests);
+        let is_known = filter.is_shadowed.is_none() && time.has_whole(next.start, next.end);
+        let requests = is_known.then_some(next.requests);
         if let Some(requests) = requests.filter(|requests| *requests <= skip) {
             skip -= requests;
             continue;
@@ -99,7 +98,7 @@ pub(super) async fn count(db: &mut Db<'_>, filter: &LogFilter) -> Result<u64> {
     };
     let first_hour = Span::Hour.first_from(from);
     let last_hour = Span::Hour.start_of(to);
-    if first_hour >= last_hour {
+    if first_hour >= last_hour || filter.is_shadowed.is_some() {
         return count_read(db, &filter.within(from, to)).await;
     }
     Ok(sums::count(db, filter, first_hour, last_hour).await?

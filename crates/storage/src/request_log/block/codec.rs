@@ -95,7 +95,8 @@ impl Block {
     ) -> Result<Vec<(Timestamp, RequestId)>> {
         let (mut block, mut from) = Self::decode_head(content)?;
         let may_match = block.subjects.iter().any(|subject| subject.is_of(filter))
-            && block.targets.iter().any(|target| target.is_of(filter));
+            && block.targets.iter().any(|target| target.is_of(filter))
+            && (filter.is_shadowed != Some(true) || !block.shadows.is_empty());
         if !may_match {
             return Ok(Vec::new());
         }

@@ -90,6 +90,9 @@ fn lets_through(filter: &LogFilter, entry: &LogEntry) -> bool {
         && filter
             .outcome
             .is_none_or(|outcome| ending.outcome == outcome)
+        && filter
+            .is_shadowed
+            .is_none_or(|wanted| facts.shadow.is_some() == wanted)
         && filter.search.as_ref().is_none_or(|wanted| {
             let wanted = wanted.to_lowercase();
             facts.provider.as_str().contains(&wanted)
@@ -142,6 +145,14 @@ fn filters() -> Vec<LogFilter> {
         LogFilter {
             search: Some("DEL-1".to_owned()),
             ..everything()
+        },
+        LogFilter {
+            is_shadowed: Some(true),
+            ..everything()
+        },
+        LogFilter {
+            is_shadowed: Some(false),
+            ..rare.clone()
         },
         rare,
     ];
@@ -231,6 +242,8 @@ on_both_engines! {
         assert_eq!(listed(LogFilter { provider: Some("acme".parse().unwrap()), ..everything() }).await, [3]);
         assert_eq!(listed(LogFilter { model: Some("gpt-4o-mini".to_owned()), ..everything() }).await, [2]);
         assert_eq!(listed(LogFilter { outcome: Some(Outcome::Refused), ..everything() }).await, [5]);
+        assert_eq!(listed(LogFilter { is_shadowed: Some(true), ..everything() }).await, [5, 4, 2, 1]);
+        assert_eq!(listed(LogFilter { is_shadowed: Some(false), ..everything() }).await, [3]);
         assert_eq!(listed(LogFilter { search: Some("O-MIN".to_owned()), ..everything() }).await, [2]);
         assert_eq!(listed(LogFilter { search: Some("acm".to_owned()), ..everything() }).await, [3]);
         let page = request_log::list(store, &everything(), PageRequest { limit: 2, offset: 1 }).await.unwrap();
