@@ -6,6 +6,7 @@ mod delete;
 mod deliveries;
 mod get;
 mod list;
+mod redeliver;
 mod update;
 
 use serde::Serialize;
@@ -33,6 +34,7 @@ pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
             delete::delete_webhook
         ))
         .routes(routes!(deliveries::list_webhook_deliveries))
+        .routes(routes!(redeliver::redeliver_to_webhook))
 }
 
 /// A webhook. Its secret is never shown.

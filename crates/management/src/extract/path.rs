@@ -93,6 +93,7 @@ path_params! {
     tollgate_domain::ids::ManagementKeyId = "management key";
     tollgate_domain::ids::McpClientId = "MCP client";
     tollgate_domain::ids::RequestId = "request";
+    tollgate_domain::ids::AuditEntryId = "delivery";
     tollgate_domain::ids::WebhookId = "webhook";
     tollgate_domain::provider::ProviderName = "provider";
 }

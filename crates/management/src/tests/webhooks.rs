@@ -1,6 +1,8 @@
 //! Webhooks.
 
 use serde_json::json;
+use tollgate_domain::Clock as _;
+use tollgate_storage::webhooks::deliveries::{self, Attempt, Next};
 
 use crate::test_app::{TestApp, on_both_engines};
 
@@ -186,4 +188,63 @@ async fn what_is_done_waits_for_the_webhooks_that_asked_for_it(app: TestApp) {
         app.get(&format!("{other}?state=lost")).await.error(),
         (400, "invalid_value", "/query/state")
     );
+}
+
+on_both_engines!(a_dead_letter_is_delivered_again_by_hand);
+async fn a_dead_letter_is_delivered_again_by_hand(app: TestApp) {
+    let id = app
+        .post(HOOKS, &hook(&["access_profile.created"]))
+        .await
+        .expect(201)
+        .text_at("/webhook/id");
+    app.add_profile(r#"{"name": "P"}"#).await;
+    let list = app.get(&format!("{HOOKS}/{id}/deliveries")).await;
+    let event = list.text_at("/deliveries/0/id");
+    let path = format!("{HOOKS}/{id}/deliveries/{event}/redeliver");
+    let pending = app.post(&path, "").await;
+    assert_eq!(pending.error(), (409, "delivery_pending", ""));
+
+    let attempt = |next| Attempt {
+        webhook: id.parse().unwrap(),
+        event_id: event.parse().unwrap(),
+        at: app.clock.now(),
+        status: Some(500),
+        error: Some("the answer was 500".to_owned()),
+        next,
+    };
+    for (next, state) in [(Next::Dead, "dead"), (Next::Delivered, "delivered")] {
+        let mut tx = app.store.begin().await.unwrap();
+        deliveries::record(&mut tx, &attempt(next)).await.unwrap();
+        let _nothing_to_publish = tx.commit().await.unwrap();
+        app.clock.advance(std::time::Duration::from_mins(1));
+        let again = app.post(&path, "").await.expect(200);
+        let delivery = &again.body["delivery"];
+        assert_eq!(delivery["id"], event);
+        assert_eq!(
+            (&delivery["state"], &delivery["attempts"]),
+            (&json!("pending"), &json!(0))
+        );
+        assert_eq!(delivery["next_attempt_at"], json!(app.clock.now()));
+        assert_eq!(delivery["last_status"], 500, "what was known stays known");
+        let trail = app
+            .get("/api/governance/audit-logs?action=redeliver&limit=1")
+            .await;
+        let entry = &trail.body["audit_logs"][0];
+        assert_eq!(
+            (&entry["target_kind"], &entry["target_id"]),
+            (&json!("webhook"), &json!(id))
+        );
+        let metadata = entry["metadata"].as_str().unwrap();
+        assert!(
+            metadata.contains(&event) && metadata.contains(state),
+            "{metadata}"
+        );
+    }
+    for unknown in [
+        format!("{HOOKS}/{id}/deliveries/aud_{:032x}/redeliver", 9),
+        format!("{HOOKS}/wh_{:032x}/deliveries/{event}/redeliver", 9),
+        format!("{HOOKS}/{id}/deliveries/x/redeliver"),
+    ] {
+        assert_eq!(app.post(&unknown, "").await.error().0, 404, "{unknown}");
+    }
 }

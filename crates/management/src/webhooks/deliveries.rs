@@ -40,7 +40,7 @@ pub(crate) struct DeliveryList {
 
 /// One event for one webhook.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DeliveryView {
+pub(super) struct DeliveryView {
     /// The event's id, which is also that of its audit entry and the header `webhook-id`.
     id: String,
     /// What kind of event.

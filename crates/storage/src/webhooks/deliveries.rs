@@ -170,6 +170,46 @@ pub async fn list(
     LIST.page(&mut db.into(), filtered, page, read).await
 }
 
+/// The delivery of this event to this webhook.
+pub async fn find(
+    db: impl Into<Db<'_>>,
+    webhook: WebhookId,
+    event_id: AuditEntryId,
+) -> Result<Option<Delivery>> {
+    let mut statement = query(SELECT);
+    statement.push(" and webhook_id = ");
+    statement.push_value(webhook.to_string());
+    statement.push(" and event_id = ");
+    statement.push_value(event_id.to_string());
+    db.into()
+        .row(statement)
+        .await?
+        .map(|row| read(&row))
+        .transpose()
+}
+
+/// Begins a delivery that has ended anew, as if nothing had been tried. False when it has not ended, or is gone.
+pub async fn redeliver(
+    tx: &mut Tx,
+    webhook: WebhookId,
+    event_id: AuditEntryId,
+    now: Timestamp,
+) -> Result<bool> {
+    let begun = tx
+        .execute(
+            query(
+                "update webhook_deliveries set state = 'pending', attempts = 0, next_attempt_at = $3
+                 where webhook_id = $1 and event_id = $2 and state <> 'pending'",
+            )
+            .bind_text(webhook)
+            .bind_text(event_id)
+            .bind(now),
+        )
+        .await?;
+    tx.has_news();
+    Ok(begun > 0)
+}
+
 /// Active webhooks for which something is due at `now`, the one that waits longest first, without those in `except`, at
 /// most `limit`.
 pub async fn due(

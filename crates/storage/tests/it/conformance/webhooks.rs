@@ -159,6 +159,35 @@ on_both_engines! {
         assert!(!attempt(store, one.id, 10, 50, Next::Dead).await);
     }
 
+    async fn what_has_ended_is_begun_anew_by_hand(fixture: &Fixture) {
+        let store = &fixture.store;
+        let one = hook(1, &[EventKind::KeyRotated]);
+        in_tx!(store, tx => {
+            webhooks::create(&mut tx, &one).await.unwrap();
+            audit::append(&mut tx, rotated(10)).await.unwrap();
+        });
+        let event = AuditEntryId::from_uuid(uuid(10));
+        let found = async || deliveries::find(store, one.id, event).await.unwrap();
+        let again = async |when| {
+            let (begun, _) = in_tx!(store, tx => deliveries::redeliver(&mut tx, one.id, event, at(when)).await.unwrap());
+            begun
+        };
+        assert!(!again(20).await, "it is still to be tried");
+        for end in [Next::Dead, Next::Delivered] {
+            assert!(attempt(store, one.id, 10, 30, end).await);
+            assert!(deliveries::due(store, at(99), &[], 9).await.unwrap().is_empty());
+            assert!(again(40).await);
+            let delivery = found().await.unwrap();
+            assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Pending, 0));
+            assert_eq!(delivery.next_attempt_at, Some(at(40)));
+            assert_eq!(deliveries::due(store, at(40), &[], 9).await.unwrap(), [one.id]);
+        }
+        let other = AuditEntryId::from_uuid(uuid(11));
+        assert_eq!(deliveries::find(store, one.id, other).await.unwrap(), None);
+        let (begun, _) = in_tx!(store, tx => deliveries::redeliver(&mut tx, one.id, other, at(1)).await.unwrap());
+        assert!(!begun);
+    }
+
     async fn a_threshold_is_told_once_in_each_window_with_what_reached_it(fixture: &Fixture) {
         let store = &fixture.store;
         let asked = hook(1, &[EventKind::BudgetThreshold]);
