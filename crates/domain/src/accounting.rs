@@ -9,7 +9,7 @@ use crate::access::Endpoint;
 use crate::error::ErrorKind;
 use crate::ids::{CopyId, ProfileId, RequestId, ResetId, UserId, VirtualKeyId};
 use crate::limits::{MeterId, MeterKind, ResetDuration, Window, WindowKey};
-use crate::live::CorrectionNote;
+use crate::live::{CorrectionNote, Once};
 use crate::money::Usd;
 use crate::provider::ProviderName;
 use crate::time::Timestamp;
@@ -234,6 +234,17 @@ pub struct Correction {
     pub after: Usd,
 }
 
+/// A correction that must not be made again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MadeOnce {
+    /// Who made it.
+    pub actor: String,
+    /// Its key, and what was asked for.
+    pub once: Once,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What a correction corrected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Corrected {
@@ -297,4 +308,6 @@ pub struct LedgerState {
     pub open: Vec<OpenHold>,
     /// Requests that were charged in doubt and are not resolved: the charged meters, so that a correction finds them.
     pub in_doubt: Vec<OpenHold>,
+    /// Corrections of the last day whose repetition has to be known here: nobody can look their answer up.
+    pub made_once: Vec<MadeOnce>,
 }

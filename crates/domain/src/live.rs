@@ -5,7 +5,7 @@ use uuid::Uuid;
 use crate::ids::{AuditEntryId, ProfileId, RequestId, ResetId, UserId};
 use crate::limits::{Meter, MeterId};
 use crate::money::Usd;
-use crate::time::Timestamp;
+use crate::time::{MICROS_PER_SECOND, Timestamp};
 
 /// The counts of one meter in its running window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,6 +32,8 @@ pub struct CorrectionNote {
     pub profile: Option<ProfileId>,
     /// The user that it belongs to, if any.
     pub user: Option<UserId>,
+    /// By what a repetition is told from another correction; `None` when the caller does not mind.
+    pub once: Option<Once>,
 }
 
 impl CorrectionNote {
@@ -52,6 +54,22 @@ pub struct UsageReset {
     pub meters: Vec<MeterId>,
 }
 
+/// A correction that is made once, however often its actor asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Once {
+    /// The actor's own name for the request: its idempotency key.
+    pub key: String,
+    /// SHA-256 of the whole request, by which another one with the same key is told apart.
+    pub fingerprint: [u8; 32],
+}
+
+impl Once {
+    /// Longest key that is kept, in bytes.
+    pub const KEY_BYTES: u16 = 255;
+    /// For how long a repetition is known as one, in microseconds.
+    pub const KEPT_FOR: i64 = 24 * 3_600 * MICROS_PER_SECOND;
+}
+
 /// Why a correction was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdjustError {
@@ -61,6 +79,9 @@ pub enum AdjustError {
     /// No such in-doubt amount, or it was resolved before.
     #[error("no unresolved in-doubt amount has this id")]
     NotInDoubt,
+    /// The actor has made another correction with this key.
+    #[error("another correction was made with this idempotency key")]
+    KeyReused,
     /// It would take more from a counter than the counter has.
     #[error("this takes ${taken} from a line that has used ${used} in its running window")]
     BelowZero {
@@ -97,10 +118,12 @@ pub trait LiveCounters: Send + Sync {
     /// [`AdjustError::Unavailable`] when the journal takes no writes; then the rest is as it was.
     fn reset(&self, pending: &[UsageReset], now: Timestamp) -> Result<(), AdjustError>;
 
-    /// Adds `delta` (negative: credits) to what `meter` has used in its running window.
+    /// Adds `delta` (negative: credits) to what `meter` has used in its running window. What `note` says was made before
+    /// is not made again.
     ///
     /// # Errors
-    /// As [`LiveCounters::reset`], or when the sum would leave the range from zero to the largest amount.
+    /// As [`LiveCounters::reset`]; when the sum would leave the range from zero to the largest amount; and when another
+    /// correction was made with the key of `note`.
     fn adjust(
         &self,
         meter: &Meter,
@@ -109,7 +132,8 @@ pub trait LiveCounters: Send + Sync {
         now: Timestamp,
     ) -> Result<Count, AdjustError>;
 
-    /// Replaces the amount that `request` was charged in doubt by `amount`, in the windows of its admission.
+    /// Replaces the amount that `request` was charged in doubt by `amount`, in the windows of its admission; once, as
+    /// [`LiveCounters::adjust`].
     ///
     /// # Errors
     /// As [`LiveCounters::adjust`], or when the request is not in doubt.

@@ -2,11 +2,11 @@
 
 mod fold;
 mod live;
+mod once;
 mod start;
 mod stats;
 
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -17,7 +17,7 @@ use tollgate_domain::accounting::{
 };
 use tollgate_domain::error::{LimitRefusal, MeterReading};
 use tollgate_domain::hash::OwnMap;
-use tollgate_domain::ids::{RequestId, ResetId};
+use tollgate_domain::ids::RequestId;
 use tollgate_domain::limits::MeterKind;
 use tollgate_domain::{Timestamp, Usd};
 
@@ -47,9 +47,8 @@ pub struct Ledger {
     tally: Tally,
     /// Requests charged in doubt that nobody has resolved.
     in_doubt: Mutex<OwnMap<RequestId, InDoubt>>,
-    /// Held by whoever takes from counters, so that what it checked still holds when it is done. In it is what was set
-    /// back to zero, as long as the database has not heard of it.
-    correcting: Mutex<BTreeSet<ResetId>>,
+    /// What must not be made again. Held by whoever corrects counters, so that what it checked still holds when it is done.
+    correcting: Mutex<once::Made>,
     fold: Mutex<fold::Fold>,
     syncer: Option<JoinHandle<()>>,
     _lock: Box<dyn Any + Send + Sync>,

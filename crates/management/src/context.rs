@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{PermissionId, ResetId};
 use tollgate_domain::limits::MeterId;
-use tollgate_domain::live::{AdjustError, UsageReset};
+use tollgate_domain::live::{AdjustError, Once, UsageReset};
 use tollgate_domain::permission::{Action, Permission, Resource};
 use tollgate_domain::snapshot::SnapshotChange;
 use tollgate_storage::{Store, Tx, resets};
@@ -192,6 +192,11 @@ impl Context {
             Some(beyond) => refused(format!("the permission `{beyond}`")),
             None => Ok(()),
         }
+    }
+
+    /// How a repetition of this request is known; `None` when the caller did not name it.
+    pub(crate) fn once(&self) -> Option<Once> {
+        self.claim.as_ref().map(Claim::once)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

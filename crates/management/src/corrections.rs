@@ -9,6 +9,7 @@ use tollgate_domain::live::{AdjustError, CorrectionNote};
 
 use crate::body::Reason;
 use crate::context::Context;
+use crate::idempotency::key_reused;
 use crate::problem::Problem;
 
 /// Who corrects an amount of this profile and user, and why.
@@ -24,6 +25,7 @@ pub(crate) fn note(
         reason: reason.into(),
         profile,
         user,
+        once: ctx.once(),
     }
 }
 
@@ -42,6 +44,7 @@ impl Wrongness for AdjustError {
     fn into_problem(self, amount: &str) -> Problem {
         match self {
             Self::Unavailable => Problem::unavailable(self.to_string()),
+            Self::KeyReused => key_reused(),
             Self::NotInDoubt => Problem::conflict(
                 "already_resolved",
                 "this amount was corrected before; correct the budgets themselves with `adjust`",

@@ -3,7 +3,8 @@
 //! A request with a key waits for its turn among those with the same one ([`turns`]) and then holds a [`Claim`]. The
 //! claim travels with the request to [`Context::commit`](crate::context::Context::commit), which writes the answer down
 //! in the transaction of what it tells of: either both are stored or neither. An answer that tells of no change has no
-//! transaction, so it is written down by itself.
+//! transaction, so it is written down by itself. So is the answer to a correction of money, which happens in the ledger:
+//! that one takes the claim's name into its journal ([`Claim::once`]), and does not make the same twice.
 
 mod claim;
 mod mask;
@@ -15,8 +16,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
-use tollgate_domain::time::MICROS_PER_SECOND;
-use tollgate_storage::idempotency::{self, RecordedAnswer};
+use tollgate_domain::live::Once;
+use tollgate_storage::idempotency::{self, Recorded, RecordedAnswer};
 
 pub(crate) use self::claim::Claim;
 pub(crate) use self::turns::Turns;
@@ -27,7 +28,7 @@ use crate::secrets::hash_bytes;
 use crate::state::ManagementState;
 
 /// For how long an answer is kept, in microseconds.
-const KEPT_FOR: i64 = 24 * 3_600 * MICROS_PER_SECOND;
+const KEPT_FOR: i64 = Once::KEPT_FOR;
 /// Longest key, in characters.
 const MAX_KEY: usize = 255;
 /// Says that an answer is a repetition.
@@ -67,7 +68,14 @@ async fn run(
     let turn = state.turns().wait(&actor, &key).await;
     let since = state.parts().clock.now().saturating_add_micros(-KEPT_FOR);
     if let Some(recorded) = idempotency::find(&state.parts().store, &actor, &key, since).await? {
-        return replay(recorded, fingerprint);
+        match recorded {
+            Recorded::Answer(answer) if answer.fingerprint == fingerprint => {
+                return Ok(replay(answer));
+            }
+            // The ledger knows what it has made; the answer is made anew.
+            Recorded::Made { fingerprint: made } if made == fingerprint => {}
+            Recorded::Answer(_) | Recorded::Made { .. } => return Err(key_reused()),
+        }
     }
     let claim = Claim::new(turn, fingerprint);
     parts.extensions.insert(claim.clone());
@@ -107,13 +115,15 @@ fn read_key(value: &HeaderValue) -> Answer<String> {
         })
 }
 
-fn replay(recorded: RecordedAnswer, fingerprint: [u8; 32]) -> Answer<Response> {
-    if recorded.fingerprint != fingerprint {
-        return Err(Problem::conflict(
-            "idempotency_key_reused",
-            "this `Idempotency-Key` was used with another request; use a new one",
-        ));
-    }
+/// The key belongs to another request.
+pub(crate) fn key_reused() -> Problem {
+    Problem::conflict(
+        "idempotency_key_reused",
+        "this `Idempotency-Key` was used with another request; use a new one",
+    )
+}
+
+fn replay(recorded: RecordedAnswer) -> Response {
     let status = StatusCode::from_u16(recorded.status).unwrap_or(StatusCode::OK);
     let mut response = (status, recorded.body).into_response();
     let headers = response.headers_mut();
@@ -125,7 +135,7 @@ fn replay(recorded: RecordedAnswer, fingerprint: [u8; 32]) -> Answer<Response> {
             headers.append(name, value);
         }
     }
-    Ok(response)
+    response
 }
 
 /// Headers that say how the body is written, which a repeated answer has by itself.

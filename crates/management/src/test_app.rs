@@ -38,6 +38,7 @@ pub(crate) struct TestApp {
     pub(crate) ids: Arc<SequentialIds>,
     pub(crate) live: Arc<TestCounters>,
     pub(crate) policy: Arc<TestPolicy>,
+    pub(crate) fold: Arc<TestFold>,
     pub(crate) db: Arc<TestDb>,
 }
 
@@ -63,11 +64,30 @@ pub(crate) struct TestCounters {
 }
 
 /// A database that has everything already.
-struct NothingToFold;
+#[derive(Default)]
+pub(crate) struct TestFold {
+    /// Told when somebody waits for the database next, which then never ends.
+    stall: Mutex<Option<oneshot::Sender<()>>>,
+}
 
-impl Fold for NothingToFold {
+impl TestFold {
+    /// Makes the next wait for the database hang for ever. Resolves when it does.
+    pub(crate) fn stall(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.stall.lock() = Some(sender);
+        receiver
+    }
+}
+
+impl Fold for TestFold {
     fn catch_up(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
+        let stalled = self.stall.lock().take();
+        Box::pin(async move {
+            if let Some(stalled) = stalled {
+                stalled.send(()).unwrap();
+                std::future::pending::<()>().await;
+            }
+        })
     }
 }
 
@@ -230,10 +250,11 @@ impl TestApp {
             decision: Mutex::default(),
             stall: Mutex::default(),
         });
+        let fold = Arc::new(TestFold::default());
         let state = ManagementState::new(ManagementParts {
             store: store.clone(),
             live: live.clone(),
-            fold: Arc::new(NothingToFold),
+            fold: fold.clone(),
             publisher: policy.clone(),
             policy: policy.clone(),
             clock: clock.clone(),
@@ -250,6 +271,7 @@ impl TestApp {
             ids,
             live,
             policy,
+            fold,
             db,
         }
     }

@@ -38,6 +38,10 @@ impl Encoder<'_> {
         self.0.extend_from_slice(value.as_bytes());
     }
 
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
+        self.0.extend_from_slice(value);
+    }
+
     pub(crate) fn instant(&mut self, value: Timestamp) {
         self.i64(value.as_micros());
     }
@@ -88,7 +92,7 @@ impl Encoder<'_> {
 pub(crate) struct Decoder<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Decoder<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (head, rest) = self.0.split_first_chunk::<N>().ok_or(Malformed)?;
         self.0 = rest;
         Ok(*head)

@@ -125,7 +125,8 @@ impl LiveCounters for Ledger {
     }
 
     fn reset(&self, pending: &[UsageReset], now: Timestamp) -> Result<(), AdjustError> {
-        let mut done = self.correcting.lock();
+        let mut made = self.correcting.lock();
+        let done = &mut made.resets;
         let wanted: BTreeSet<ResetId> = pending.iter().map(|reset| reset.id).collect();
         done.retain(|id| wanted.contains(id));
         for UsageReset { id, meters } in pending {
@@ -153,13 +154,16 @@ impl LiveCounters for Ledger {
         note: CorrectionNote,
         now: Timestamp,
     ) -> Result<Count, AdjustError> {
-        let _turn = self.correcting.lock();
+        let mut made = self.correcting.lock();
         let now = self.meters.advance(now);
-        if let Some(spec) = &meter.window {
+        if let Some(spec) = &meter.window
+            && !made.has(&note, now)?
+        {
             let (line, kind) = (meter.id.line, meter.id.kind);
             let window = spec.window(now);
             let change = CounterAmount::new(line, kind, spec.duration, window, delta);
-            self.correct(vec![change], note, now)?;
+            self.correct(vec![change], note.clone(), now)?;
+            made.add(&note, now);
         }
         Ok(self.meters.count(meter, now))
     }
@@ -171,8 +175,11 @@ impl LiveCounters for Ledger {
         note: CorrectionNote,
         now: Timestamp,
     ) -> Result<(), AdjustError> {
-        let _turn = self.correcting.lock();
+        let mut made = self.correcting.lock();
         let at = self.meters.advance(now);
+        if made.has(&note, at)? {
+            return Ok(());
+        }
         let charged = self.in_doubt.lock().get(&request).cloned();
         let InDoubt { cost, mut charges } = charged.ok_or(AdjustError::NotInDoubt)?;
         for change in &mut charges {
@@ -185,8 +192,12 @@ impl LiveCounters for Ledger {
             request,
             amount,
             changes: charges,
-            noted: Some(Noted { note, before: cost }),
+            noted: Some(Noted {
+                note: note.clone(),
+                before: cost,
+            }),
         })?;
+        made.add(&note, at);
         self.in_doubt.lock().remove(&request);
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Opening a ledger: the lock, the journal, and the holds that a death left open.
 
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +10,11 @@ use tollgate_domain::accounting::{
     CounterAmount, CounterKey, Ending, LedgerState, OpenHold, Outcome,
 };
 use tollgate_domain::hash::OwnMap;
-use tollgate_domain::ids::{RequestId, ResetId};
+use tollgate_domain::ids::RequestId;
 use tollgate_domain::{Timestamp, TokenUsage};
 
 use super::fold::Fold;
+use super::once::Made;
 use super::stats::Tally;
 use super::{InDoubt, Ledger};
 use crate::books::{Books, Changes};
@@ -101,7 +101,7 @@ impl Ledger {
             journal,
             tally: Tally::default(),
             in_doubt: Mutex::new(in_doubt),
-            correcting: Mutex::new(replay.resets),
+            correcting: Mutex::new(replay.made),
             syncer: Some(syncer),
             _lock: lock,
         })
@@ -134,7 +134,7 @@ struct Replay {
     changes: Changes,
     counters: OwnMap<CounterKey, CounterAmount>,
     in_doubt: OwnMap<RequestId, InDoubt>,
-    resets: BTreeSet<ResetId>,
+    made: Made,
 }
 
 impl Replay {
@@ -147,7 +147,7 @@ impl Replay {
             changes: Changes::default(),
             counters,
             in_doubt: state.in_doubt.iter().map(charged).collect(),
-            resets: BTreeSet::new(),
+            made: Made::new(&state.made_once),
         }
     }
 
@@ -166,9 +166,12 @@ impl Replay {
         for (request, hold) in &changes.in_doubt {
             self.in_doubt.insert(*request, InDoubt::of(hold));
         }
-        self.resets.extend(&changes.resets);
+        self.made.resets.extend(&changes.resets);
         for (request, _, _) in &changes.resolved {
             self.in_doubt.remove(request);
+        }
+        for correction in &changes.corrections {
+            self.made.add(&correction.note, correction.at);
         }
         self.books.commit(changes);
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tollgate_domain::Usd;
 use tollgate_domain::accounting::{Corrected, LedgerState, Outcome};
-use tollgate_domain::limits::{Meter, MeterKind};
-use tollgate_domain::live::{AdjustError, LiveCounters as _};
+use tollgate_domain::limits::{Meter, MeterKind, ResetDuration, WindowSpec};
+use tollgate_domain::live::{AdjustError, CorrectionNote, LiveCounters as _, Once};
 
 use super::kit::*;
 use crate::Ledger;
@@ -142,4 +142,97 @@ fn a_full_disk_corrects_nothing() {
     assert_eq!(write_off(), Err(AdjustError::Unavailable));
     assert_eq!(ledger.count(&budget, noon()).used, 30);
     assert_eq!(ledger.stats().unresolved, 1);
+}
+
+fn once(number: u128, key: &str, fingerprint: u8) -> CorrectionNote {
+    CorrectionNote {
+        once: Some(Once {
+            key: key.to_owned(),
+            fingerprint: [fingerprint; 32],
+        }),
+        ..note(number)
+    }
+}
+
+#[test]
+fn a_repeated_correction_is_made_once_whenever_the_process_dies() {
+    let budget = budget();
+    // The database has nothing, the credit, or all of it.
+    for folds in 0..3 {
+        let disk = MemoryFileSystem::default();
+        let mut database = Database::default();
+        let ledger = open(&disk, database.state()).unwrap();
+        charge_in_doubt(&ledger, &budget, 1, 30);
+        if folds > 0 {
+            database.fold(&ledger, 1);
+        }
+        ledger.adjust(&budget, 40, once(1, "a", 1), noon()).unwrap();
+        let again = ledger.adjust(&budget, 40, once(2, "a", 1), noon());
+        assert_eq!(again.unwrap().used, 70);
+        ledger
+            .resolve_in_doubt(request(1), Usd::ZERO, once(3, "b", 2), noon())
+            .unwrap();
+        if folds > 1 {
+            database.fold(&ledger, 1);
+        }
+        let disk = kill(ledger, &disk);
+        let ledger = open(&disk, database.state()).unwrap();
+        let again = ledger.adjust(&budget, 40, once(4, "a", 1), noon());
+        assert_eq!(again.unwrap().used, 40, "{folds} folds");
+        assert_eq!(
+            ledger.resolve_in_doubt(request(1), Usd::ZERO, once(5, "b", 2), noon()),
+            Ok(())
+        );
+        assert_eq!(
+            ledger.adjust(&budget, 41, once(6, "a", 9), noon()),
+            Err(AdjustError::KeyReused)
+        );
+        database.fold(&ledger, 2);
+        let ids: Vec<_> = database.corrections.iter().map(|one| one.note.id).collect();
+        assert_eq!(ids, [note(1).id, note(3).id], "{folds} folds");
+        assert_eq!(database.sum(MeterKind::Money), 40);
+    }
+}
+
+#[test]
+fn a_key_is_known_for_a_day_and_to_its_actor_alone() {
+    let ledger = open(&MemoryFileSystem::default(), LedgerState::default()).unwrap();
+    let budget = Arc::new(Meter {
+        window: Some(WindowSpec {
+            duration: ResetDuration::Year,
+            ..budget().window.clone().unwrap()
+        }),
+        ..meter(1, MeterKind::Money, 1_000)
+    });
+    let adjust = |note, at| ledger.adjust(&budget, 1, note, at).map(|count| count.used);
+    let other = CorrectionNote {
+        actor: "mk_2".to_owned(),
+        ..once(2, "a", 2)
+    };
+    let day_after = noon().saturating_add_micros(Once::KEPT_FOR);
+    assert_eq!(adjust(once(1, "a", 1), noon()), Ok(1));
+    assert_eq!(adjust(other, noon()), Ok(2));
+    assert_eq!(adjust(once(3, "a", 1), day_after), Ok(2));
+    let later = day_after.saturating_add_micros(1);
+    assert_eq!(adjust(once(4, "a", 3), later), Ok(3));
+    assert_eq!(adjust(once(5, "a", 3), later), Ok(3));
+    assert_eq!(adjust(once(6, "b", 1), later), Ok(4));
+    assert_eq!(adjust(note(7), later), Ok(5));
+    assert_eq!(adjust(note(8), later), Ok(6));
+}
+
+#[test]
+fn a_correction_that_was_not_written_can_be_repeated() {
+    let disk = MemoryFileSystem::default();
+    let ledger = open(&disk, LedgerState::default()).unwrap();
+    let budget = budget();
+    disk.set_faults(Faults {
+        fails_writes: true,
+        ..Faults::default()
+    });
+    let adjust = || ledger.adjust(&budget, 1, once(1, "a", 1), noon());
+    assert_eq!(adjust(), Err(AdjustError::Unavailable));
+    disk.set_faults(Faults::default());
+    assert_eq!(adjust().unwrap().used, 1);
+    assert_eq!(adjust().unwrap().used, 1);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tollgate_domain::access::{Endpoint, Need};
 use tollgate_domain::accounting::{
     Correction, CounterAmount, CounterKey, Ending, FoldBatch, HoldFacts, LedgerState, LogEntry,
-    OpenHold, Outcome,
+    MadeOnce, OpenHold, Outcome,
 };
 use tollgate_domain::ids::{AuditEntryId, RequestId, ResetId, VirtualKeyId};
 use tollgate_domain::limits::{
@@ -127,6 +127,7 @@ pub(super) fn note(number: u128) -> CorrectionNote {
         reason: "the provider's invoice says so".to_owned(),
         profile: None,
         user: None,
+        once: None,
     }
 }
 
@@ -225,6 +226,16 @@ impl Database {
             self.in_doubt.insert(hold.facts.request, hold);
         }
         self.log.extend(batch.log);
+        for correction in &batch.corrections {
+            let note = &correction.note;
+            self.state
+                .made_once
+                .extend(note.once.clone().map(|once| MadeOnce {
+                    actor: note.actor.clone(),
+                    once,
+                    at: correction.at,
+                }));
+        }
         self.corrections.extend(batch.corrections);
         self.resets.extend(batch.resets);
         for (request, cost, _) in batch.resolved {

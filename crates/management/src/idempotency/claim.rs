@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use tollgate_domain::live::Once;
 use tollgate_storage::idempotency::{self, RecordedAnswer};
 use tollgate_storage::{Constraint, Tx};
 
@@ -40,6 +41,15 @@ impl Claim {
     /// Whether the answer is part of a transaction already.
     pub(super) fn is_recorded(&self) -> bool {
         self.inner.is_recorded.load(Ordering::Acquire)
+    }
+
+    /// How a repetition of what the request asks for is known where no transaction remembers it.
+    pub(crate) fn once(&self) -> Once {
+        let (_, key) = self.inner.turn.name();
+        Once {
+            key: key.to_owned(),
+            fingerprint: self.inner.fingerprint,
+        }
     }
 
     /// Writes the answer down in the transaction of what it tells of, and forgets those that are too old to be repeated.

@@ -55,7 +55,8 @@ pub(crate) async fn resolve_in_doubt(
         .resolve_in_doubt(id, body.amount, note, now)
         .map_err(|error| error.into_problem("/amount"))?;
     catch_up(&ctx).await;
-    row.resolved = Some((now, body.amount));
+    // Of a repetition the row may know by itself.
+    row.resolved.get_or_insert((now, body.amount));
     Ok(Json(ResolvedInDoubt {
         in_doubt: InDoubtView::new(row, &ctx.parts().policy.snapshot()),
     }))

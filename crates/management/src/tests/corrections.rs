@@ -419,3 +419,49 @@ async fn repeated_credit_counts_once(app: TestApp) {
     let other = send(r#"{"delta": 3, "reason": "x"}"#).await;
     assert_eq!(other.error().0, 409);
 }
+
+on_both_engines!(credit_whose_caller_goes_away_is_the_same_when_repeated);
+async fn credit_whose_caller_goes_away_is_the_same_when_repeated(app: TestApp) {
+    let key = app
+        .post(
+            "/api/governance/virtual-keys",
+            r#"{"name": "CI", "budgets": [{"max_limit": 5, "reset_duration": "1d"}]}"#,
+        )
+        .await
+        .expect(201);
+    let path = adjust(&key.text_at("/virtual_key/budgets/0/id"));
+    let send = async |body: &str| {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(&path)
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("content-type", "application/json")
+            .header("idempotency-key", "credit-1");
+        app.send(request.body(body.to_owned().into()).unwrap())
+            .await
+    };
+    let body = r#"{"delta": 2, "reason": "x"}"#;
+    let stalled = app.fold.stall();
+    {
+        let mut first = Box::pin(send(body));
+        tokio::select! {
+            answer = &mut first => panic!("it waits for the database: {answer:?}"),
+            told = stalled => told.unwrap(),
+        }
+    }
+    send(body).await.expect(200);
+    // It is the ledger's to know; here it is asked the same twice.
+    let corrected = app.live.corrected.lock().clone();
+    let names: Vec<_> = corrected
+        .iter()
+        .map(|(_, _, note)| note.once.clone())
+        .collect();
+    assert_eq!(names.len(), 2);
+    assert_eq!(names[0], names[1]);
+    assert_eq!(names[0].as_ref().unwrap().key, "credit-1");
+    assert_ne!(corrected[0].2.id, corrected[1].2.id);
+    *app.live.refusal.lock() = Some(AdjustError::KeyReused);
+    let path = adjust(&key.text_at("/virtual_key/budgets/0/id"));
+    let refused = app.post(&path, body).await;
+    assert_eq!(refused.error(), (409, "idempotency_key_reused", ""));
+}

@@ -7,6 +7,7 @@
 //!
 //! `TOLLGATE_TEST_CRASHES` multiplies the number of crashes for a longer run.
 
+mod corrections;
 mod disk;
 mod first_start;
 mod storm;

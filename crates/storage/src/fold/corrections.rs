@@ -8,6 +8,7 @@ use tollgate_domain::{Timestamp, Usd};
 
 use crate::audit::{self, NewAuditEntry};
 use crate::error::Result;
+use crate::idempotency;
 use crate::sql::to_json;
 use crate::tx::Tx;
 
@@ -29,6 +30,10 @@ struct WindowRow {
 pub(super) async fn record(tx: &mut Tx, corrections: &[Correction]) -> Result<()> {
     for correction in corrections {
         audit::append(tx, entry(correction)?).await?;
+        let note = &correction.note;
+        if let Some(once) = &note.once {
+            idempotency::note_made(tx, &note.actor, once, correction.at).await?;
+        }
     }
     Ok(())
 }

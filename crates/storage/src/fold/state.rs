@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use tollgate_domain::Timestamp;
 use tollgate_domain::accounting::{CounterAmount, CounterKey, LedgerState, OpenHold};
 use tollgate_domain::limits::WindowKey;
+use tollgate_domain::live::Once;
 
 use super::facts::{duration, kind, read_hold};
 use super::{position, uuid};
 use crate::error::Result;
+use crate::idempotency;
 use crate::sql::{Row, query};
 use crate::store::Store;
 use crate::tx::Db;
@@ -44,7 +46,9 @@ pub(super) async fn read(store: &Store) -> Result<LedgerState> {
     for key in named {
         counters.extend(one(&mut db, key).await?);
     }
+    let oldest = position.last_instant.saturating_add_micros(-Once::KEPT_FOR);
     Ok(LedgerState {
+        made_once: idempotency::made_once(&mut db, oldest).await?,
         journal: Some(position.journal),
         position: position.at,
         last_instant: Some(position.last_instant),

@@ -11,7 +11,7 @@ use tollgate_domain::ids::{AuditEntryId, RequestId, ResetId};
 use tollgate_domain::limits::{
     Holder, HolderKind, Meter, MeterId, MeterKind, ResetDuration, WindowSpec,
 };
-use tollgate_domain::live::{CorrectionNote, LiveCounters as _, UsageReset};
+use tollgate_domain::live::{CorrectionNote, LiveCounters as _, Once, UsageReset};
 use tollgate_domain::usage::TokenUsage;
 use tollgate_domain::{Timestamp, Usd};
 use tollgate_ledger::{Hold, Ledger, LedgerConfig};
@@ -88,6 +88,9 @@ struct Run<'a> {
     in_doubt: Vec<RequestId>,
     /// By line: what corrections did to it.
     adjusted: [i64; 3],
+    /// The last one that was made by hand: when, on which line, how much, and its note.
+    asked: Option<(Timestamp, usize, i64, CorrectionNote)>,
+    repeated: u32,
     now: Timestamp,
     next: u128,
 }
@@ -136,6 +139,10 @@ impl Run<'_> {
             reason: "a test".to_owned(),
             profile: None,
             user: None,
+            once: Some(Once {
+                key: self.next.to_string(),
+                fingerprint: [7; 32],
+            }),
         }
     }
 
@@ -189,8 +196,31 @@ impl Run<'_> {
         let delta = self.dice.amount() - 2_500_000_000;
         let (meter, note) = (self.budgets[which].clone(), self.note());
         // A credit of more than was used is refused, and changes nothing.
-        if self.ledger().adjust(&meter, delta, note, self.now).is_ok() {
+        let made = self
+            .ledger()
+            .adjust(&meter, delta, note.clone(), self.now)
+            .is_ok();
+        if made {
             self.adjusted[which] += delta;
+            self.asked = Some((self.now, which, delta, note));
+        }
+    }
+
+    /// Whoever has not heard of the last correction asks for it again, and changes nothing.
+    fn ask_again(&mut self) {
+        let Some((at, which, delta, note)) = self.asked.clone() else {
+            return;
+        };
+        if self.now.micros_since(at) <= Once::KEPT_FOR {
+            let note = CorrectionNote {
+                id: self.note().id,
+                ..note
+            };
+            let meter = self.budgets[which].clone();
+            let before = self.ledger().count(&meter, self.now);
+            let after = self.ledger().adjust(&meter, delta, note, self.now);
+            assert_eq!(after, Ok(before));
+            self.repeated += 1;
         }
     }
 
@@ -260,12 +290,13 @@ impl Run<'_> {
         // Minutes, so that hours and days pass, and holds outlive their windows.
         let pause = i64::try_from(self.dice.below(1_800_000_000)).unwrap();
         self.now = self.now.saturating_add_micros(pause);
-        match self.dice.below(20) {
+        match self.dice.below(21) {
             0..=6 => self.start(),
             7..=13 => self.end(),
             14 => self.adjust(),
             15 | 16 => self.resolve(),
             17 => self.reset().await,
+            19 => self.ask_again(),
             18 => {
                 let pieces = self.dice.below(6);
                 self.fold(pieces).await;
@@ -374,6 +405,8 @@ on_both_engines! {
             budgets: budgets(),
             in_doubt: Vec::new(),
             adjusted: [0; 3],
+            asked: None,
+            repeated: 0,
             now: at(0),
             next: 0,
         };
@@ -381,6 +414,7 @@ on_both_engines! {
         for _ in 0..STEPS {
             run.step().await;
         }
+        assert!(run.repeated > 5, "{} repetitions", run.repeated);
         run.check().await;
     }
 }

@@ -1,3 +1,8 @@
+use tollgate_domain::ErrorKind;
+use tollgate_domain::accounting::Shadow;
+use tollgate_domain::ids::{AuditEntryId, ProfileId, UserId};
+use tollgate_domain::limits::{MeterId, MeterKind};
+use tollgate_domain::live::{CorrectionNote, Once};
 use uuid::Uuid;
 
 use super::*;
@@ -21,6 +26,7 @@ fn noted(user: Option<UserId>, profile: Option<ProfileId>) -> Noted {
             reason: "the invoice says «less»".to_owned(),
             profile,
             user,
+            once: None,
         },
         before: Usd::from_nanos(5),
     }
@@ -50,9 +56,17 @@ fn notes_are_read_back() {
             noted: Some(noted.clone()),
         };
         assert_eq!(read_back(&resolve), Ok(resolve));
-        let adjust = adjust(Some(noted));
-        assert_eq!(adjust.encode(0)[3], 2);
-        assert_eq!(read_back(&adjust), Ok(adjust));
+        let plain = adjust(Some(noted.clone()));
+        assert_eq!(plain.encode(0)[3], NOTED_VERSION);
+        assert_eq!(read_back(&plain), Ok(plain));
+        let mut once = noted;
+        once.note.once = Some(Once {
+            key: "«credit 1»".to_owned(),
+            fingerprint: [9; 32],
+        });
+        let once = adjust(Some(once));
+        assert_eq!(once.encode(0)[3], ONCE_VERSION);
+        assert_eq!(read_back(&once), Ok(once));
     }
 }
 
@@ -125,6 +139,7 @@ fn shadows_are_read_back() {
 fn unknown_versions_are_not_guessed_at() {
     assert_eq!(Record::decode(1, 3, &[0; 64]), Err(Malformed));
     assert_eq!(Record::decode(5, 2, &[0; 64]), Err(Malformed));
-    assert_eq!(Record::decode(6, 3, &OLD_ADJUST), Err(Malformed));
+    assert_eq!(Record::decode(6, 4, &OLD_ADJUST), Err(Malformed));
+    assert_eq!(Record::decode(6, 0, &OLD_ADJUST), Err(Malformed));
     assert_eq!(Record::decode(9, 2, &[0; 24]), Err(Malformed));
 }

@@ -1,6 +1,6 @@
 use tollgate_domain::ids::{AuditEntryId, ProfileId};
 use tollgate_storage::audit::{self, AuditFilter, ChainCheck, NewAuditEntry};
-use tollgate_storage::idempotency::{self, RecordedAnswer};
+use tollgate_storage::idempotency::{self, Recorded, RecordedAnswer};
 use tollgate_storage::{Constraint, PageRequest, Store};
 
 use crate::fixture::{Fixture, at, in_tx, on_both_engines, user_id, uuid};
@@ -94,19 +94,19 @@ on_both_engines! {
         };
         let find = async |actor: &'static str, since| idempotency::find(store, actor, "k", at(since)).await.unwrap();
         in_tx!(store, tx => idempotency::record(&mut tx, "ada", "k", &answer("{}", 10)).await.unwrap());
-        assert_eq!(find("ada", 10).await, Some(answer("{}", 10)));
+        assert_eq!(find("ada", 10).await, Some(Recorded::Answer(answer("{}", 10))));
         assert_eq!(find("ada", 11).await, None);
         assert_eq!(find("bob", 0).await, None);
         let mut tx = store.begin().await.unwrap();
         let again = idempotency::record(&mut tx, "ada", "k", &answer("[]", 90)).await.unwrap_err();
         assert!(again.conflicts_with(Constraint::IdempotencyKey));
         drop(tx);
-        assert_eq!(find("ada", 0).await, Some(answer("{}", 10)));
+        assert_eq!(find("ada", 0).await, Some(Recorded::Answer(answer("{}", 10))));
         in_tx!(store, tx => {
             assert_eq!(idempotency::forget(&mut tx, at(11)).await.unwrap(), 1);
             idempotency::record(&mut tx, "ada", "k", &answer("[]", 90)).await.unwrap();
         });
-        assert_eq!(find("ada", 0).await, Some(answer("[]", 90)));
+        assert_eq!(find("ada", 0).await, Some(Recorded::Answer(answer("[]", 90))));
         let (forgotten, _) = in_tx!(store, tx => idempotency::forget(&mut tx, at(90)).await.unwrap());
         assert_eq!(forgotten, 0);
         let (forgotten, _) = in_tx!(store, tx => idempotency::forget(&mut tx, at(91)).await.unwrap());

@@ -1,13 +1,15 @@
 use tollgate_domain::Usd;
 use tollgate_domain::accounting::{Corrected, Correction, Outcome};
 use tollgate_domain::ids::{AuditEntryId, ProfileId};
-use tollgate_domain::live::CorrectionNote;
+use tollgate_domain::live::{CorrectionNote, Once};
+use tollgate_storage::Constraint;
 use tollgate_storage::audit::{self, AuditFilter, ChainCheck};
+use tollgate_storage::idempotency::{self, Recorded, RecordedAnswer};
 use tollgate_storage::in_doubt::{self, InDoubtFilter};
 use tollgate_storage::{PageRequest, Store};
 
 use crate::fixture::journal::{amount, batch, ended, facts, hold, request};
-use crate::fixture::{Fixture, at, key_id, on_both_engines, user_id, uuid};
+use crate::fixture::{Fixture, at, in_tx, key_id, on_both_engines, user_id, uuid};
 
 fn everything() -> InDoubtFilter {
     InDoubtFilter::default()
@@ -49,6 +51,7 @@ fn correction(number: u128, of: Corrected, before: i64, after: i64) -> Correctio
             reason: "the invoice \"42\"".to_owned(),
             profile: Some(ProfileId(4)),
             user: Some(user_id(1)),
+            once: None,
         },
         of,
         before: Usd::from_nanos(before),
@@ -123,5 +126,55 @@ on_both_engines! {
         assert_eq!(resolved.previous_values.as_deref(), Some("{\"cost_usd\":0.00000009}"));
         assert_eq!(resolved.new_values.as_deref(), Some("{\"cost_usd\":0}"));
         assert_eq!(audit::verify(store).await.unwrap(), ChainCheck::Intact { entries: 2 });
+    }
+
+    async fn correction_with_a_key_is_known_until_its_answer_is(fixture: &Fixture) {
+        const DAY: i64 = 24 * 3_600;
+        let store = &fixture.store;
+        let once = |key: &str, number| Once { key: key.to_owned(), fingerprint: [number; 32] };
+        let correct = async |number: u128, key: &str, fingerprint: u8, when: i64| {
+            let from = u64::try_from(10 * (number - 1)).unwrap();
+            let mut piece = batch(from, from + 10);
+            let mut one = correction(number, Corrected::Budget(amount(1, 3_600, 5)), 0, 5);
+            one.at = at(when);
+            one.note.once = Some(once(key, fingerprint));
+            piece.last_instant = at(when);
+            piece.corrections = vec![one];
+            store.fold(&piece).await.unwrap();
+        };
+        let known = async || {
+            let made = store.ledger_state().await.unwrap().made_once;
+            made.into_iter().map(|one| (one.actor, one.once, one.at)).collect::<Vec<_>>()
+        };
+        let answer = |fingerprint, when| RecordedAnswer {
+            fingerprint: [fingerprint; 32],
+            status: 200,
+            headers: Vec::new(),
+            body: "{}".to_owned(),
+            created_at: at(when),
+        };
+        correct(1, "a", 7, 15).await;
+        let found = idempotency::find(store, "mk_1", "a", at(15)).await.unwrap();
+        assert_eq!(found, Some(Recorded::Made { fingerprint: [7; 32] }));
+        assert_eq!(known().await, [("mk_1".to_owned(), once("a", 7), at(15))]);
+        // The answer of another request with the key does not take its place, the right one does.
+        let mut tx = store.begin().await.unwrap();
+        let other = idempotency::record(&mut tx, "mk_1", "a", &answer(8, 16)).await.unwrap_err();
+        assert!(other.conflicts_with(Constraint::IdempotencyKey));
+        drop(tx);
+        in_tx!(store, tx => idempotency::record(&mut tx, "mk_1", "a", &answer(7, 16)).await.unwrap());
+        let found = idempotency::find(store, "mk_1", "a", at(15)).await.unwrap();
+        assert_eq!(found, Some(Recorded::Answer(answer(7, 16))));
+        assert_eq!(known().await, []);
+        // An answer that is faster than the fold stays.
+        in_tx!(store, tx => idempotency::record(&mut tx, "mk_1", "b", &answer(7, 20)).await.unwrap());
+        correct(2, "b", 7, 19).await;
+        let found = idempotency::find(store, "mk_1", "b", at(15)).await.unwrap();
+        assert_eq!(found, Some(Recorded::Answer(answer(7, 20))));
+        // What is older than a day gives way to the next use of the key, whoever looks.
+        correct(3, "b", 9, 21 + DAY).await;
+        assert_eq!(known().await, [("mk_1".to_owned(), once("b", 9), at(21 + DAY))]);
+        correct(4, "c", 9, 22 + 2 * DAY).await;
+        assert_eq!(known().await, [("mk_1".to_owned(), once("c", 9), at(22 + 2 * DAY))]);
     }
 }
