@@ -23,8 +23,8 @@ use crate::policy::LivePolicy;
 use crate::publisher::SnapshotPublisher;
 use crate::web::{self, Doors, Health, MetricsPage, RequestIds};
 use crate::workers::{
-    ExpiryWorker, FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender, WebhookMetrics,
-    WebhookWorker, reset_usage, sweep,
+    ChangedLimits, ExpiryWorker, FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender,
+    WebhookMetrics, WebhookWorker, reset_usage, sweep,
 };
 
 /// Nobody's hold is taken for forgotten before this has passed in addition to all that a request may take.
@@ -57,7 +57,8 @@ impl Planes {
             snapshot: snapshots.load().await.context("load the policy")?,
         };
         let gate = Gate::new(parts, &mut registry);
-        let publisher = SnapshotPublisher::new(snapshots, gate.clone());
+        let changed = Arc::new(ChangedLimits::default());
+        let publisher = SnapshotPublisher::new(snapshots, gate.clone(), changed.clone());
         let stop = lifecycle.workers_stop.clone();
         lifecycle.spawn_worker("publisher", publisher.clone().run(stop));
 
@@ -71,6 +72,7 @@ impl Planes {
             settings: config.fold.clone(),
             status: fold.clone(),
             position,
+            changed,
         };
         lifecycle.spawn_worker("fold", worker.run(lifecycle.workers_stop.clone()));
 

@@ -11,6 +11,8 @@ use tollgate_management::{BoxFuture, PublishError, Publisher};
 use tollgate_storage::snapshot::{self, EnvLookup};
 use tollgate_storage::{StorageError, Store};
 
+use crate::workers::ChangedLimits;
+
 /// Pause after the first failure; doubles with each.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
@@ -36,16 +38,23 @@ impl Snapshots {
 pub(crate) struct SnapshotPublisher {
     snapshots: Snapshots,
     gate: Arc<Gate>,
+    /// Hears of everything that is in force.
+    changed: Arc<ChangedLimits>,
     /// Changes that are committed and could not be read yet. Its lock is the turn.
     pending: Mutex<Vec<SnapshotChange>>,
     has_pending: Notify,
 }
 
 impl SnapshotPublisher {
-    pub(crate) fn new(snapshots: Snapshots, gate: Arc<Gate>) -> Arc<Self> {
+    pub(crate) fn new(
+        snapshots: Snapshots,
+        gate: Arc<Gate>,
+        changed: Arc<ChangedLimits>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             snapshots,
             gate,
+            changed,
             pending: Mutex::new(Vec::new()),
             has_pending: Notify::new(),
         })
@@ -97,6 +106,7 @@ impl SnapshotPublisher {
         snapshot::apply(&self.snapshots.store, environment, &mut next, &pending).await?;
         next.revision += 1;
         self.gate.publish_changes(next, &pending);
+        self.changed.add(&pending);
         pending.clear();
         Ok(())
     }

@@ -9,7 +9,7 @@ mod webhooks;
 mod writer_lock;
 
 pub(crate) use expiry::ExpiryWorker;
-pub(crate) use fold::{FoldStatus, FoldWorker};
+pub(crate) use fold::{ChangedLimits, FoldStatus, FoldWorker};
 pub(crate) use resets::reset_usage;
 pub(crate) use rotation::{RotationMetrics, RotationWorker};
 pub(crate) use sweeper::sweep;

@@ -63,6 +63,15 @@ impl Store {
         Ok(told)
     }
 
+    /// Tells of the thresholds that running counters have reached and nobody was told of: after a limit that is watched
+    /// may have become lower. Returns how many.
+    ///
+    /// # Errors
+    /// When the database fails; what was told stays told.
+    pub async fn tell_reached(&self, watches: &Watches<'_>) -> Result<u64> {
+        thresholds::tell_of_running(self, watches).await
+    }
+
     /// What the ledger starts from.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Brings the journal into the database: counters, request log, open holds and the position, a batch a transaction; and
 //! with them the alerts about thresholds that were reached.
 
+mod lookout;
 mod watches;
 
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use tollgate_ledger::Ledger;
 use tollgate_management::BoxFuture;
 use tollgate_storage::{Store, Watches};
 
+pub(crate) use self::lookout::ChangedLimits;
+use self::lookout::Lookout;
 use crate::config::Fold;
 
 /// Pause after the first failure; doubles with each.
@@ -105,14 +108,17 @@ pub(crate) struct FoldWorker {
     pub(crate) status: Arc<FoldStatus>,
     /// How far the database is.
     pub(crate) position: JournalPosition,
+    /// Whose limits may have passed a threshold without being spent on.
+    pub(crate) changed: Arc<ChangedLimits>,
 }
 
 impl FoldWorker {
     /// Folds until `stop`, then once more everything that is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut lookout = Lookout::new(self.changed.clone());
         let mut backoff = FIRST_BACKOFF;
         while !stop.is_cancelled() {
-            let pause = match self.fold_round().await {
+            let pause = match self.round(&mut lookout).await {
                 Ok(()) => {
                     self.succeeded();
                     backoff = FIRST_BACKOFF;
@@ -144,6 +150,36 @@ impl FoldWorker {
         tracing::warn!(
             "the database did not take the last records; the next start continues from the journal"
         );
+    }
+
+    /// Folds, then looks at limits that have changed. In this order: what was folded by older limits is in the counters
+    /// by then, and whatever is folded later is judged by newer ones.
+    async fn round(&mut self, lookout: &mut Lookout) -> anyhow::Result<()> {
+        self.fold_round().await?;
+        self.look_at_changed_limits(lookout).await
+    }
+
+    async fn look_at_changed_limits(&self, lookout: &mut Lookout) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let due = lookout.due(now);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let watches = Watches {
+            by_meter: watches::of_changed(&self.gate.snapshot(), &due, lookout, now),
+            now,
+            ids: self.ids.as_ref(),
+        };
+        match self.store.tell_reached(&watches).await {
+            Ok(alerts) => {
+                self.status.alerts.inc_by(alerts);
+                Ok(())
+            }
+            Err(error) => {
+                lookout.again(due);
+                Err(error).context("look for thresholds that changed limits have passed")
+            }
+        }
     }
 
     /// Folds what is written now. What comes meanwhile waits for the next round: under load there is always more, and

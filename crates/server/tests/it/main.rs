@@ -7,6 +7,7 @@
     reason = "a test may panic"
 )]
 
+mod alerts;
 mod bad_input;
 mod black_box;
 mod clock;

@@ -18,7 +18,8 @@ use super::{state, uuid};
 use crate::audit::{self, NewAuditEntry};
 use crate::error::Result;
 use crate::sql::{Row, Value, query, to_json};
-use crate::tx::Tx;
+use crate::store::Store;
+use crate::tx::{Db, Tx};
 
 /// Rows a statement; far below the number of placeholders that both engines take.
 const ROWS: usize = 500;
@@ -82,11 +83,8 @@ pub(super) async fn tell(
         .iter()
         .filter(|change| change.amount > 0)
         .filter_map(|change| {
-            let id = MeterId {
-                line: change.key.line,
-                kind: change.key.kind,
-            };
-            Some((change.key, (watches.by_meter.get(&id)?, change)))
+            let watch = watches.by_meter.get(&meter_of(change.key))?;
+            Some((change.key, (watch, change)))
         })
         .collect();
     let mut reached = Vec::new();
@@ -95,20 +93,38 @@ pub(super) async fn tell(
         let counts = counts(tx, piece).await?;
         for (key, (watch, change)) in piece {
             let used = counts.get(key).copied().unwrap_or_default();
-            let limit = watch.meter.effective_limit(watches.now);
-            let over = watch
-                .percents
-                .iter()
-                .filter(|percent| is_reached(used, limit, **percent));
-            reached.extend(over.map(|percent| Reached {
-                watch,
-                change,
-                percent: *percent,
-                used,
-                limit,
-            }));
+            watch.reached(used, change, watches.now, &mut reached);
         }
     }
+    tell_of(tx, &reached, watches).await
+}
+
+/// Tells of every threshold that running counters have reached, whatever brought them there: of limits that may have
+/// become lower. Returns how many.
+pub(super) async fn tell_of_running(store: &Store, watches: &Watches<'_>) -> Result<u64> {
+    let watched: Vec<&Watch> = watches.by_meter.values().collect();
+    let mut told = 0;
+    for piece in watched.chunks(ROWS) {
+        let counters = running(store, piece, watches.now).await?;
+        let mut reached = Vec::new();
+        for counter in &counters {
+            let watch = watches.by_meter.get(&meter_of(counter.key));
+            if let Some(watch) = watch.filter(|watch| watch.is_in_window(counter, watches.now)) {
+                watch.reached(counter.amount, counter, watches.now, &mut reached);
+            }
+        }
+        // Most often there is nothing, and nobody has to wait for it.
+        if !reached.is_empty() {
+            let mut tx = store.begin().await?;
+            told += tell_of(&mut tx, &reached, watches).await?;
+            let _nothing_to_publish = tx.commit().await?;
+        }
+    }
+    Ok(told)
+}
+
+/// Tells of those that were not told of before.
+async fn tell_of(tx: &mut Tx, reached: &[Reached<'_>], watches: &Watches<'_>) -> Result<u64> {
     let mut told = 0;
     for piece in reached.chunks(ROWS) {
         let new = remember(tx, piece, watches.now).await?;
@@ -124,6 +140,59 @@ pub(super) async fn tell(
         forget(tx, watches.now).await?;
     }
     Ok(told)
+}
+
+const fn meter_of(key: CounterKey) -> MeterId {
+    MeterId {
+        line: key.line,
+        kind: key.kind,
+    }
+}
+
+impl Watch {
+    /// The thresholds that `used` has reached go to `reached`.
+    fn reached<'a>(
+        &'a self,
+        used: i64,
+        change: &'a CounterAmount,
+        now: Timestamp,
+        reached: &mut Vec<Reached<'a>>,
+    ) {
+        let limit = self.meter.effective_limit(now);
+        let over = self
+            .percents
+            .iter()
+            .filter(|percent| is_reached(used, limit, **percent));
+        reached.extend(over.map(|percent| Reached {
+            watch: self,
+            change,
+            percent: *percent,
+            used,
+            limit,
+        }));
+    }
+
+    /// Whether this is the counter that the limit counts on now.
+    fn is_in_window(&self, counter: &CounterAmount, now: Timestamp) -> bool {
+        self.meter.window.as_ref().is_some_and(|spec| {
+            counter.key.duration == spec.duration && counter.key.window == spec.window(now).key
+        })
+    }
+}
+
+/// The counters of these limits whose window has not ended.
+async fn running(store: &Store, piece: &[&Watch], now: Timestamp) -> Result<Vec<CounterAmount>> {
+    let mut statement = query(state::COUNTERS);
+    statement.push("window_end > ");
+    statement.push_value(now);
+    statement.push(" and line in ");
+    statement.push_list(
+        piece
+            .iter()
+            .map(|watch| watch.meter.id.line.as_bytes().as_slice()),
+    );
+    let rows = Db::from(store).rows(statement).await?;
+    rows.iter().map(state::read_counter).collect()
 }
 
 /// Whether `used` is at least `percent` of `limit`. A limit of nothing has no part that could be reached.

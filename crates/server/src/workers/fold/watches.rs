@@ -1,18 +1,22 @@
-//! Which limits with thresholds a piece of the journal may have brought further.
+//! Which limits with thresholds to look at.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use tollgate_domain::access::Copy;
 use tollgate_domain::accounting::FoldBatch;
 use tollgate_domain::ids::UserId;
 use tollgate_domain::limits::{Meter, MeterId};
-use tollgate_domain::snapshot::{KeyHolder, Snapshot};
+use tollgate_domain::snapshot::{Group, KeyHolder, Snapshot, SnapshotChange, User};
 use tollgate_storage::Watch;
 
-/// The limits with thresholds of everybody who made a request in `batch`: in copies of their own, and in those of the
-/// groups above them.
-pub(super) fn watches(snapshot: &Snapshot, batch: &FoldBatch) -> HashMap<MeterId, Watch> {
+use super::lookout::Lookout;
+
+type Found = HashMap<MeterId, Watch>;
+
+/// The limits with thresholds that `batch` may have brought further: of everybody who made a request in it, in copies of
+/// their own and in those of the groups above them; and where it has corrections by hand, whosever they are.
+pub(super) fn watches(snapshot: &Snapshot, batch: &FoldBatch) -> Found {
     let mut found = HashMap::new();
     let mut seen = HashSet::new();
     for entry in &batch.log {
@@ -26,31 +30,115 @@ pub(super) fn watches(snapshot: &Snapshot, batch: &FoldBatch) -> HashMap<MeterId
             watch_holder(snapshot, holder, &mut found);
         }
     }
+    if !batch.corrections.is_empty() {
+        // They are few, and any limit may be meant, also one whose holder makes no request any more.
+        watch_everybody(snapshot, &mut found);
+        let touched: HashSet<MeterId> = batch
+            .counters
+            .iter()
+            .map(|change| MeterId {
+                line: change.key.line,
+                kind: change.key.kind,
+            })
+            .collect();
+        found.retain(|id, _| touched.contains(id));
+    }
     found
 }
 
-fn watch_holder(snapshot: &Snapshot, holder: KeyHolder, found: &mut HashMap<MeterId, Watch>) {
+/// The limits with thresholds of whoever is `due`. Those whose override ends later are looked at again then.
+pub(super) fn of_changed(
+    snapshot: &Snapshot,
+    due: &BTreeSet<SnapshotChange>,
+    lookout: &mut Lookout,
+    now: tollgate_domain::Timestamp,
+) -> Found {
+    let mut all = HashMap::new();
+    let mut add = |whose: SnapshotChange, found: Found| {
+        for watch in found.values() {
+            lookout.expect(&watch.meter, whose, now);
+        }
+        all.extend(found);
+    };
+    let of_user = |user: &User| {
+        let mut found = HashMap::new();
+        watch_user(user, &mut found);
+        (SnapshotChange::User(user.id), found)
+    };
+    let of_group = |group: &Group| {
+        let mut found = HashMap::new();
+        watch_group(group, &mut found);
+        (SnapshotChange::Group(group.id), found)
+    };
+    for change in due {
+        match change {
+            SnapshotChange::User(id) => {
+                if let Some(user) = snapshot.user(*id) {
+                    let (whose, found) = of_user(user);
+                    add(whose, found);
+                }
+            }
+            SnapshotChange::Group(id) => {
+                if let Some(group) = snapshot.group(*id) {
+                    let (whose, found) = of_group(group);
+                    add(whose, found);
+                }
+            }
+            SnapshotChange::Everything => {
+                let groups = snapshot.groups().map(|group| of_group(group));
+                for (whose, found) in snapshot.users().map(|user| of_user(user)).chain(groups) {
+                    add(whose, found);
+                }
+            }
+            // Only copies of profiles have thresholds.
+            SnapshotChange::Key(_)
+            | SnapshotChange::Providers
+            | SnapshotChange::ModelLimits
+            | SnapshotChange::Prices => {}
+        }
+    }
+    all
+}
+
+fn watch_everybody(snapshot: &Snapshot, found: &mut Found) {
+    for user in snapshot.users() {
+        watch_user(user, found);
+    }
+    for group in snapshot.groups() {
+        watch_group(group, found);
+    }
+}
+
+fn watch_holder(snapshot: &Snapshot, holder: KeyHolder, found: &mut Found) {
     let groups = match holder {
         KeyHolder::User(id) => {
             let Some(user) = snapshot.user(id) else {
                 return;
             };
-            for copy in &user.copies {
-                watch_copy(copy, Some(id), found);
-            }
+            watch_user(user, found);
             user.groups.clone()
         }
         KeyHolder::Group(id) => vec![id],
         KeyHolder::Itself => return,
     };
     for group in snapshot.with_parents(groups) {
-        if let Some(profile) = &group.profile {
-            watch_copy(&profile.copy, None, found);
-        }
+        watch_group(group, found);
     }
 }
 
-fn watch_copy(copy: &Copy, user: Option<UserId>, found: &mut HashMap<MeterId, Watch>) {
+fn watch_user(user: &User, found: &mut Found) {
+    for copy in &user.copies {
+        watch_copy(copy, Some(user.id), found);
+    }
+}
+
+fn watch_group(group: &Group, found: &mut Found) {
+    if let Some(profile) = &group.profile {
+        watch_copy(&profile.copy, None, found);
+    }
+}
+
+fn watch_copy(copy: &Copy, user: Option<UserId>, found: &mut Found) {
     if copy.alert_thresholds.is_empty() {
         return;
     }

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::events::EventKind;
 use tollgate_domain::ids::{AuditEntryId, ProfileId, WebhookId};
-use tollgate_domain::limits::{MeterKind, ResetDuration, Window, WindowKey};
+use tollgate_domain::limits::{MeterKind, ResetDuration, Window, WindowKey, WindowSpec};
 use tollgate_storage::audit::{self, AuditFilter, NewAuditEntry};
 use tollgate_storage::webhooks::deliveries::{self, Attempt, DeliveryState, Next};
 use tollgate_storage::webhooks::{self, StoredWebhook};
@@ -236,6 +236,45 @@ on_both_engines! {
         ] {
             assert!(told[1].payload.contains(part), "{part} is not in {}", told[1].payload);
         }
+    }
+
+    async fn a_limit_that_became_lower_is_told_by_what_runs_now(fixture: &Fixture) {
+        let store = &fixture.store;
+        let window = |number: i64| Window {
+            key: WindowKey(at(3_600 * number).as_micros()),
+            start: at(3_600 * number),
+            end: at(3_600 * (number + 1)),
+        };
+        let mut batch = journal::batch(0, 1);
+        let count = |line, number, amount| CounterAmount::new(uuid(line), MeterKind::Money, ResetDuration::Hour, window(number), amount);
+        // The last window was full, the running one is half full, and a line of another duration is not asked about.
+        batch.counters = vec![count(50, 0, 1_000), count(50, 1, 500), count(51, 1, 499)];
+        store.fold(&batch).await.unwrap();
+        let ids = SequentialIds::default();
+        let watch = |line, limit, percents: &[u32]| {
+            let mut meter = entities::meter("budget", MeterKind::Money, limit);
+            meter.id.line = uuid(line);
+            meter.window = Some(WindowSpec {
+                duration: ResetDuration::Hour,
+                anchor: at(0),
+                zone: None,
+                quarter_start_month: 1,
+            });
+            Watch { meter: Arc::new(meter), percents: percents.into(), profile: ProfileId(4), user: None }
+        };
+        let tell = async |limit, now| {
+            let by_meter = [watch(50, limit, &[50, 100]), watch(51, limit, &[50])];
+            let by_meter = by_meter.map(|watch| (watch.meter.id, watch)).into();
+            store.tell_reached(&Watches { by_meter, now, ids: &ids }).await.unwrap()
+        };
+        let now = at(3_600 + 60);
+        assert_eq!(tell(1_001, now).await, 0);
+        assert_eq!(tell(1_000, now).await, 1, "half of it");
+        assert_eq!(tell(1_000, now).await, 0, "that was told");
+        assert_eq!(tell(500, now).await, 2, "all of it, and of the other line what is over a half");
+        assert_eq!(tell(1, at(2 * 3_600)).await, 0, "a new window has nothing");
+        let filter = AuditFilter { action: Some("reach_threshold".to_owned()), ..AuditFilter::default() };
+        assert_eq!(audit::list(store, &filter, PageRequest::default()).await.unwrap().total, 3);
     }
 
     async fn a_new_window_has_thresholds_of_its_own(fixture: &Fixture) {
