@@ -39,8 +39,8 @@ pub(crate) struct IssuedKey {
     pub(crate) secret: NewSecret,
 }
 
-/// Gives the profile to the user: a new copy, or the one that was taken away, with its counters. The user gets a key
-/// when there is none. Nothing happens, and `None` comes back, when the user holds the profile.
+/// Gives the profile to the user: a new copy, or the one that was taken away or has expired, with its counters. The user
+/// gets a key when there is none. Nothing happens, and `None` comes back, when the user holds the profile.
 pub(crate) async fn assign(
     ctx: &Context,
     tx: &mut Tx,
@@ -51,7 +51,7 @@ pub(crate) async fn assign(
     let existing = copies::find_of(&mut *tx, user.id, profile.id).await?;
     if existing
         .as_ref()
-        .is_some_and(|stored| stored.detached_at.is_none())
+        .is_some_and(|stored| is_held(stored, ctx.now()))
     {
         return Ok(None);
     }
@@ -83,6 +83,12 @@ pub(crate) async fn assign(
     Ok(Some(Assigned { copy, key }))
 }
 
+/// Whether the copy grants anything by being there.
+fn is_held(stored: &StoredCopy, now: Timestamp) -> bool {
+    let is_running = stored.copy.expires_at.is_none_or(|end| now < end);
+    stored.detached_at.is_none() && is_running
+}
+
 fn first_copy(
     id: CopyId,
     user: UserId,
@@ -112,7 +118,7 @@ fn first_copy(
     }
 }
 
-/// The copy as it was taken away, brought up to date. It keeps its anchor, so that its windows and what was spent in
+/// The copy as it was when it ended, brought up to date. It keeps its anchor, so that its windows and what was spent in
 /// them are the same as before: leaving is no way to reset spend.
 fn revive(old: StoredCopy, profile: &AccessProfile, terms: Terms, now: Timestamp) -> StoredCopy {
     let copy = old.copy;

@@ -245,6 +245,38 @@ async fn assigned_profile_comes_with_one_key(app: TestApp) {
         .expect(409);
 }
 
+on_both_engines!(expired_copy_comes_back_with_its_counters_on_new_terms);
+async fn expired_copy_comes_back_with_its_counters_on_new_terms(app: TestApp) {
+    let profile = app.add_profile(FULL).await;
+    let user = app.add_user("ada").await;
+    let path = format!("{USERS}/{user}/access-profiles");
+    let give = async |terms: &str| {
+        let body = format!(r#"{{"access_profile_id": {profile}{terms}}}"#);
+        app.post(&path, &body).await
+    };
+    let first = give(r#", "expires_at": "2026-11-11T13:00:00Z", "priority": 4"#)
+        .await
+        .expect(201);
+    app.clock
+        .advance(std::time::Duration::from_secs(30 * 60 - 1));
+    let held = give("").await;
+    assert_eq!(held.error(), (409, "already_assigned", ""));
+    let message = held.text_at("/error/message");
+    assert!(message.contains("take it away first"), "{message}");
+    app.clock.advance(std::time::Duration::from_secs(1));
+    let again = give("").await.expect(201);
+    for pointer in ["/access_profile/id", "/access_profile/budgets/0/id"] {
+        assert_eq!(again.text_at(pointer), first.text_at(pointer), "{pointer}");
+    }
+    let copy = &again.body["access_profile"];
+    assert_eq!(
+        (&copy["expires_at"], &copy["priority"]),
+        (&json!(null), &json!(4))
+    );
+    assert!(again.body["virtual_key"].is_null(), "the key is there");
+    assert_eq!(give("").await.error().1, "already_assigned");
+}
+
 on_both_engines!(keys_go_with_the_last_copy_and_counters_stay);
 async fn keys_go_with_the_last_copy_and_counters_stay(app: TestApp) {
     let first = app.add_profile(FULL).await;

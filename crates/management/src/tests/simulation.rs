@@ -7,6 +7,7 @@ use tollgate_domain::accounting::{
 };
 use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};
 use tollgate_domain::{Clock as _, IdSource as _, Timestamp, TokenUsage, Usd};
+use uuid::Uuid;
 
 use crate::test_app::{TestAnswer, TestApp, on_both_engines};
 
@@ -82,12 +83,13 @@ impl World {
     }
 
     async fn log(&self, log: Vec<LogEntry>) {
+        let from = self.app.store.ledger_state().await.unwrap().position;
         let batch = FoldBatch {
-            journal: self.app.ids.next_uuid(),
-            from: JournalPosition::default(),
+            journal: Uuid::from_u128(1),
+            from,
             to: JournalPosition {
                 segment: 1,
-                offset: 10,
+                offset: from.offset + 10,
             },
             last_instant: self.start,
             counters: Vec::new(),
@@ -235,4 +237,50 @@ async fn period_has_an_end_and_a_size(app: TestApp) {
     let unknown = format!("{PROFILES}/999/simulate");
     let body = r#"{"draft": {}, "from": "2026-11-01T00:00:00Z", "to": "2026-11-02T00:00:00Z"}"#;
     assert_eq!(world.app.post(&unknown, body).await.error().0, 404);
+}
+
+on_both_engines!(simulation_runs_alone);
+async fn simulation_runs_alone(app: TestApp) {
+    let world = World::new(app).await;
+    let stalled = world.app.fold.stall();
+    let mut first = Box::pin(world.simulate("{}"));
+    tokio::select! {
+        answer = &mut first => panic!("it waits for the database: {answer:?}"),
+        told = stalled => told.unwrap(),
+    }
+    let second = world.simulate("{}").await;
+    assert_eq!(second.error(), (429, "simulation_running", ""));
+    assert_eq!(second.headers["retry-after"], "5");
+    // Its caller goes away.
+    drop(first);
+    world.simulate("{}").await.expect(200);
+}
+
+on_both_engines!(period_with_too_many_requests_is_refused);
+async fn period_with_too_many_requests_is_refused(app: TestApp) {
+    let world = World::new(app).await;
+    let refused = async |why: &str| {
+        let answer = world.simulate("{}").await;
+        assert_eq!(
+            answer.error(),
+            (400, "inconsistent", "/from"),
+            "{}",
+            answer.text
+        );
+        let message = answer.text_at("/error/message");
+        assert!(message.contains(why), "{message}");
+    };
+    let entries = |count, outcome| {
+        let entry = |second| world.entry(second, "gpt-5", outcome);
+        (0..count).map(entry).collect::<Vec<_>>()
+    };
+    // Those that nobody's copy paid for are only counted while they are replayed.
+    world.log(entries(20, Outcome::Refused)).await;
+    world.simulate("{}").await.expect(200);
+    world.log(entries(1, Outcome::Refused)).await;
+    refused("has 21 requests of this profile, and at most 20 are replayed").await;
+    world.log(entries(20, Outcome::Reported)).await;
+    refused("has 41 requests of everybody, and at most 40 are replayed").await;
+    world.log(entries(1, Outcome::Reported)).await;
+    refused("has 21 requests of this profile").await;
 }

@@ -5,7 +5,7 @@
 use tokio::task::JoinSet;
 use tollgate_testkit::provider::{Chat, Gate};
 
-use crate::black_box::{Place, Stage, chat, cost};
+use crate::black_box::{Place, Stage, bound, chat, cost};
 
 const DAY: i64 = 86_400;
 /// What the default answer costs.
@@ -109,4 +109,43 @@ async fn a_clock_that_stepped_back_while_the_gateway_was_down_opens_no_old_windo
     };
     ask(&stage).await;
     assert_eq!(stage.caller.spent().await, 3 * ANSWER);
+}
+
+/// No request should need it: one is made to look as if it had forgotten its hold, by a clock that says that it has been
+/// running for hours.
+#[tokio::test]
+async fn a_hold_that_outlives_its_request_is_swept_in_doubt_and_not_charged_again() {
+    let place = Place::with_faults();
+    let stage = Stage::at(place, 1.0, "bound").await;
+    let gate = Gate::new();
+    stage.provider.next(Chat::default().gated(&gate));
+    let body = chat("small", 5, true);
+    let most = bound(body.to_string().len(), 5);
+    let mut client = JoinSet::new();
+    let caller = stage.caller.clone();
+    client.spawn(async move { caller.chat(&body).await });
+    stage.provider.wait_for_count(1).await;
+    let gateway = &stage.gateway;
+    assert_eq!(stage.caller.reserved().await, most);
+    gateway.faults().set_clock(3 * 3_600);
+    // Until the sweeper looks, which it does every half minute; the request has more time by that clock.
+    gateway.faults().pass(31);
+    while gateway.metric("tollgate_swept_holds_total").await == 0 {}
+    assert_eq!(gateway.metric("tollgate_swept_holds_total").await, 1);
+    assert_eq!(stage.caller.reserved().await, 0);
+    assert_eq!(stage.caller.spent().await, most);
+    gate.open();
+    let answer = client.join_next().await.unwrap().unwrap();
+    assert_eq!(stage.caller.spent().await, most, "{answer:?}");
+    let listed = loop {
+        let listed = gateway.admin().get("/api/governance/in-doubt").await;
+        if listed["total_count"] != 0 {
+            break listed;
+        }
+    };
+    assert_eq!(listed["total_count"], 1);
+    assert_eq!(listed["in_doubt"][0]["reason"], "expired");
+    assert_eq!(gateway.admin().logged().await, (1, most));
+    let output = gateway.output();
+    assert!(output.contains("holds outlived their requests"), "{output}");
 }

@@ -39,8 +39,8 @@ pub(crate) struct AssignedProfile {
 
 /// Give a profile to a user
 ///
-/// The user gets a copy with counters of its own, and a key when there is none yet. A copy that was taken away comes
-/// back with its counters.
+/// The user gets a copy with counters of its own, and a key when there is none yet. A copy that was taken away or has
+/// expired comes back with its counters, on the new terms.
 #[utoipa::path(
     post, path = "/users/{user_id}/access-profiles", tag = "access profiles",
     params(("user_id" = String, Path, description = "The user's id")),
@@ -78,7 +78,7 @@ pub(crate) async fn assign_access_profile(
             Problem::conflict(
                 "already_assigned",
                 format!(
-                    "the user holds the access profile `{}` already",
+                    "the user holds the access profile `{}` already; take it away first to give it on other terms",
                     profile.name
                 ),
             )
