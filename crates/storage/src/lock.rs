@@ -12,6 +12,8 @@ use crate::store::{Pools, Store};
 
 /// The server's lock ("tollserv" in ASCII); another than the writers' of `tx`, which the command line takes too.
 const SERVER: i64 = 0x746f_6c6c_7365_7276;
+/// After a process died, PostgreSQL takes a moment to notice; whoever starts right away waits for it so long.
+const PATIENCE: &str = "set lock_timeout = '5s'";
 /// How long the database may take to say that the lock is still held.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -31,7 +33,7 @@ impl Store {
     /// Takes the lock of the one process that serves from this database.
     ///
     /// # Errors
-    /// [`StorageError::Locked`] when another process has it.
+    /// [`StorageError::Locked`] when another process has it, on PostgreSQL after five seconds.
     pub async fn lock(&self) -> Result<WriterLock> {
         match self.pools() {
             Pools::Sqlite { path, .. } => {
@@ -55,18 +57,25 @@ impl Store {
                 // A session of its own: a pool would close it or hand it to others.
                 let mut session =
                     PgConnection::connect_with(&write.connect_options().as_ref().clone()).await?;
-                let rows = Connection::Postgres(&mut session)
-                    .rows(query("select pg_try_advisory_lock($1) as is_mine").bind(SERVER))
+                Connection::Postgres(&mut session)
+                    .execute(query(PATIENCE))
                     .await?;
-                match rows.first() {
-                    Some(row) if row.get("is_mine")? => {
-                        Ok(WriterLock(Holder::Session(Box::new(session))))
-                    }
-                    _ => Err(StorageError::Locked),
+                let taken = Connection::Postgres(&mut session)
+                    .execute(query("select pg_advisory_lock($1)").bind(SERVER))
+                    .await;
+                match taken {
+                    Ok(_) => Ok(WriterLock(Holder::Session(Box::new(session)))),
+                    Err(error) if is_refused(&error) => Err(StorageError::Locked),
+                    Err(error) => Err(error),
                 }
             }
         }
     }
+}
+
+/// Whether the lock could not be had in time.
+fn is_refused(error: &StorageError) -> bool {
+    matches!(error, StorageError::Unavailable(sqlx::Error::Database(cause)) if cause.code().as_deref() == Some("55P03"))
 }
 
 impl WriterLock {
