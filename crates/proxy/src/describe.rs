@@ -70,13 +70,34 @@ impl Description {
         self.set(reset, format_args!("{}s", rate.reset_seconds));
     }
 
-    /// Sets a header, when the text can be one.
+    /// Sets a header, when the text can be one. A text beyond ASCII cannot: readers differ in what they take it for.
     pub(crate) fn set(&mut self, name: &HeaderName, text: impl Display) {
         // Writing to memory does not fail, and none of these texts refuses to be written.
         let _ = write!(self.texts, "{text}");
         let text = self.texts.split().freeze();
-        if let Ok(value) = HeaderValue::from_maybe_shared(text) {
+        if text.is_ascii()
+            && let Ok(value) = HeaderValue::from_maybe_shared(text)
+        {
             self.headers.insert(name, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_every_reader_takes_alike_becomes_a_header() {
+        let mut description = Description::of(HeaderMap::new());
+        for unfit in ["modèle", "two\nlines", "nul\0"] {
+            description.set(&headers::MODEL, unfit);
+            assert!(description.headers.is_empty(), "{unfit:?}");
+        }
+        description.set(&headers::MODEL, "gpt-4o");
+        description.set(&headers::PROVIDER, "openai");
+        let set = description.into_headers();
+        assert_eq!(set[&headers::MODEL], "gpt-4o");
+        assert_eq!(set[&headers::PROVIDER], "openai");
     }
 }

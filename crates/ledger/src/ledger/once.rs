@@ -10,8 +10,8 @@ use tollgate_domain::live::{AdjustError, CorrectionNote, Once};
 /// An actor and its key.
 type Name = (String, String);
 
-/// What was made in the last day by whoever named a key, and what was set back to zero. It comes from the journal and from the database, so that
-/// neither a crash nor a caller who went away before the answer makes anything twice.
+/// What was made in the last day by whoever named a key, and what was set back to zero. It comes from the journal and
+/// from the database, so that neither a crash nor a caller who went away before the answer makes anything twice.
 #[derive(Debug, Default)]
 pub(super) struct Made {
     by_name: HashMap<Name, (Timestamp, [u8; 32])>,

@@ -96,7 +96,8 @@ impl References {
         self.0.push((pointer, reference));
     }
 
-    /// Adds a problem for each thing that neither exists nor is held already. Every thing is looked up once, those of a kind together.
+    /// Adds a problem for each thing that neither exists nor is held already. Every thing is looked up once, those of a
+    /// kind together.
     pub(super) async fn check<H>(
         self,
         parts: &ManagementParts,
