@@ -16,7 +16,7 @@ use crate::meters::Move;
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     pub(crate) open: OwnMap<RequestId, OpenHold>,
-    moved: OwnMap<CounterKey, Window>,
+    moved: OwnMap<CounterKey, Move>,
 }
 
 /// What a piece of the journal changes.
@@ -31,7 +31,7 @@ pub(crate) struct Changes {
     pub(crate) resets: Vec<ResetId>,
     pub(crate) in_doubt: OwnMap<RequestId, OpenHold>,
     /// `None`: the lattice came back, so what names the window is right again.
-    moved: OwnMap<CounterKey, Option<Window>>,
+    moved: OwnMap<CounterKey, Option<Move>>,
     pub(crate) last: Option<Timestamp>,
     pub(crate) records: usize,
     /// Of those, the ones that say nothing to the database.
@@ -63,8 +63,24 @@ impl Books {
         }
         if let Some(last) = changes.last {
             // Nothing is admitted into a window that has ended.
-            self.moved.retain(|_, window| window.end > last);
+            self.moved.retain(|_, moved| moved.to.end > last);
         }
+    }
+
+    /// What a new process has to say, since it knows of no window that was left: what is held in one from now on stays
+    /// there.
+    pub(crate) fn returns(&self) -> impl Iterator<Item = Move> {
+        self.moved.values().map(|moved| Move {
+            from: CounterAmount {
+                amount: 0,
+                ..moved.from
+            },
+            to: Window {
+                key: moved.from.key.window,
+                start: moved.from.start,
+                end: moved.from.end,
+            },
+        })
     }
 
     /// Adds one record to `changes`.
@@ -156,12 +172,12 @@ impl Books {
     fn open(&self, changes: &mut Changes, facts: HoldFacts, mut holds: Vec<CounterAmount>) {
         for hold in &mut holds {
             // Its window may have moved between the reservation and this record.
-            let to = match changes.moved.get(&hold.key) {
-                Some(to) => *to,
+            let moved = match changes.moved.get(&hold.key) {
+                Some(moved) => *moved,
                 None => self.moved.get(&hold.key).copied(),
             };
-            if let Some(to) = to {
-                relocate(hold, to);
+            if let Some(moved) = moved {
+                relocate(hold, moved.to);
             }
         }
         let request = facts.request;
@@ -184,8 +200,8 @@ impl Books {
         let mut given = moved.from;
         relocate(&mut given, moved.to);
         changes.add(&[taken, given]);
+        changes.moved.insert(moved.from.key, Some(*moved));
         changes.moved.insert(given.key, None);
-        changes.moved.insert(moved.from.key, Some(moved.to));
         let is_there = |hold: &OpenHold| hold.holds.iter().any(|held| held.key == moved.from.key);
         for (request, hold) in &self.open {
             if is_there(hold) {

@@ -27,6 +27,8 @@ pub(crate) const USUAL_METERS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) slot: u32,
+    /// The number of the cell that it was admitted into. A window that was left and is come back to may have another.
+    pub(crate) cell: u32,
     pub(crate) id: MeterId,
     /// `None` for parallel requests, which have no windows.
     pub(crate) duration: Option<ResetDuration>,
@@ -55,7 +57,8 @@ pub(crate) type Charges = SmallVec<[CounterAmount; USUAL_METERS]>;
 /// One count for each need, in its order.
 pub type Counts = SmallVec<[Count; USUAL_METERS]>;
 
-/// Usage that moved to another window of the same meter, because an edit moved the lattice of its windows.
+/// Usage that moved to another window of the same meter, because an edit moved the lattice of its windows. From a window
+/// to itself it says that the lattice came back, and that what is held there from now on stays there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Move {
     /// Where it was, with the amount taken from there.

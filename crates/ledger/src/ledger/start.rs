@@ -67,6 +67,7 @@ impl Ledger {
         let started = resume.last.max(now);
         let journal = Arc::new(Journal::resume(resume).map_err(failed)?);
 
+        let returns: Vec<_> = replay.books.returns().collect();
         let mut in_doubt = replay.in_doubt;
         for hold in replay.books.open.into_values() {
             let record = interrupted(&hold, started);
@@ -79,6 +80,9 @@ impl Ledger {
             } else {
                 journal.close(&record, 0);
             }
+        }
+        for moved in returns {
+            journal.close(&Record::Move { at: started, moved }, 0);
         }
         let mut table = Table::starting_at(started);
         let counters: Vec<CounterAmount> = replay

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::Need;
-use tollgate_domain::accounting::CounterAmount;
+use tollgate_domain::accounting::{CounterAmount, CounterKey};
+use tollgate_domain::hash::OwnMap;
 use tollgate_domain::limits::{Meter, MeterId, MeterKind, ResetDuration, Window};
 use tollgate_domain::live::Count;
 
 use super::index::{Index, duration_of, key_of, state_key, window_of};
-use super::state::{Cell, State};
+use super::state::{Cell, State, window_of as meter_window};
 use super::{
     Attempt, Charge, Charges, Counts, Full, Held, HeldList, Move, Reserved, USUAL_METERS, Verdict,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Table {
     /// Slots of `states` that are free again.
     free: Vec<u32>,
     hand: usize,
+    /// Windows that the journal says were left, with the end of those that their usage went to.
+    left: OwnMap<CounterKey, Timestamp>,
     has_grown: bool,
     last: Timestamp,
 }
@@ -154,9 +157,16 @@ impl Table {
     pub(crate) fn touch(&mut self, meter: &Arc<Meter>, now: Timestamp) -> SmallVec<[Move; 1]> {
         let at = self.advance(now);
         let mut moves = SmallVec::new();
-        let key = state_key(meter.id, duration_of(meter));
-        if let Some(slot) = self.index.get(&key).copied() {
+        let duration = duration_of(meter);
+        if let Some(slot) = self.index.get(&state_key(meter.id, duration)).copied() {
             self.locate(slot, meter, at, &mut moves);
+        } else if let Some(duration) = duration
+            && !self.left.is_empty()
+        {
+            let window = meter_window(meter, at);
+            let (line, kind) = (meter.id.line, meter.id.kind);
+            let from = CounterAmount::new(line, kind, duration, window, 0);
+            note(&mut self.left, Move { from, to: window }, at, &mut moves);
         }
         moves
     }
@@ -265,13 +275,13 @@ impl Table {
         at: Timestamp,
         moves: &mut SmallVec<[Move; 1]>,
     ) -> usize {
-        let state = &mut self.states[slot as usize];
+        let (state, left) = (&mut self.states[slot as usize], &mut self.left);
         let duration = state.duration;
         state.running(meter, at, |from, to, settled| {
             if let Some(duration) = duration {
                 let (line, kind) = (meter.id.line, meter.id.kind);
                 let from = CounterAmount::new(line, kind, duration, from, settled);
-                moves.push(Move { from, to });
+                note(left, Move { from, to }, at, moves);
             }
         })
     }
@@ -392,6 +402,7 @@ impl Table {
             cell.holds += 1;
             held.push(Held {
                 slot: place.slot,
+                cell: cell.number,
                 id: state.id,
                 duration: state.duration,
                 window: cell.window,
@@ -407,13 +418,17 @@ impl Table {
             return part;
         };
         cell.holds += 1;
-        Held { window, ..part }
+        Held {
+            cell: cell.number,
+            window,
+            ..part
+        }
     }
 
     /// The cell in which `part` is reserved now.
     fn cell(&mut self, part: &Held) -> Option<&mut Cell> {
         let state = self.states.get_mut(part.slot as usize)?;
-        let at = state.resolve(part.window.key)?;
+        let at = state.resolve_number(part.cell)?;
         state.cells.get_mut(at)
     }
 
@@ -428,11 +443,11 @@ impl Table {
     /// As [`Table::release`], when the amount was taken out before.
     fn let_go(&mut self, part: &Held) -> Option<(&mut Cell, Window)> {
         let state = self.states.get_mut(part.slot as usize)?;
-        if let Some(own) = state.position(part.window.key) {
+        if let Some(own) = state.numbered(part.cell) {
             let cell = &mut state.cells[own];
             cell.holds = cell.holds.saturating_sub(1);
         }
-        let at = state.resolve(part.window.key)?;
+        let at = state.resolve_number(part.cell)?;
         let cell = state.cells.get_mut(at)?;
         let window = cell.window;
         Some((cell, window))
@@ -465,6 +480,31 @@ impl Table {
             self.free.push(slot);
         }
     }
+}
+
+/// Notes a move for the journal.
+///
+/// Whoever reads the journal sends what is held in a window that was left after the usage that left it. So a line that
+/// comes back to such a window has to say so, also when it takes nothing along and nothing of it is remembered here: by a
+/// move from there to there.
+fn note(
+    left: &mut OwnMap<CounterKey, Timestamp>,
+    moved: Move,
+    at: Timestamp,
+    moves: &mut SmallVec<[Move; 1]>,
+) {
+    let (from, mut to) = (moved.from.key, moved.from.key);
+    to.window = moved.to.key;
+    let was_left = left.remove(&to).is_some();
+    if from != to {
+        if left.len() == left.capacity() {
+            left.retain(|_, end| *end > at);
+        }
+        left.insert(from, moved.to.end);
+    } else if !was_left {
+        return;
+    }
+    moves.push(moved);
 }
 
 fn is_carried(part: &Held, places: &Places) -> bool {

@@ -166,6 +166,53 @@ fn an_edit_that_is_taken_back_while_nothing_is_used_sends_nothing_away() {
     }
 }
 
+/// The same when nobody remembers the edit: the process died in between, or the line was forgotten.
+#[test]
+fn an_edit_that_is_taken_back_after_it_was_forgotten_sends_nothing_away() {
+    for dies in [false, true] {
+        let disk = MemoryFileSystem::default();
+        let mut ledger = open(&disk, LedgerState::default()).unwrap();
+        let (before, edited) = (
+            Arc::new(meter(1, MeterKind::Money, 100)),
+            Arc::new(aligned("Asia/Kathmandu")),
+        );
+        let never_sent = ledger
+            .reserve(facts(1, 20), &[need(&before, 20)], noon())
+            .unwrap();
+        ledger.carry_over(std::slice::from_ref(&edited), noon());
+        ledger.release(never_sent, noon());
+        let mut last = disk;
+        if dies {
+            last = kill(ledger, &last);
+            ledger = open(&last, LedgerState::default()).unwrap();
+        } else {
+            // Other lines come and go, and with them goes what is not in use.
+            for other in 2..10 {
+                let other = Arc::new(meter(other, MeterKind::Money, 100));
+                let hold = ledger
+                    .reserve(facts(9, 1), &[need(&other, 1)], noon())
+                    .unwrap();
+                ledger.release(hold, noon());
+            }
+        }
+        ledger.carry_over(std::slice::from_ref(&before), noon());
+        let _running = ledger
+            .reserve(facts(2, 30), &[need(&before, 30)], noon())
+            .unwrap();
+        let ledger = open(&kill(ledger, &last), LedgerState::default()).unwrap();
+        let mut database = Database::default();
+        database.fold(&ledger, 100);
+        let window = before.window.as_ref().unwrap().window(noon()).key;
+        let charged: Vec<_> = database
+            .counters
+            .values()
+            .filter(|counter| counter.amount != 0)
+            .map(|counter| (counter.key.window, counter.amount))
+            .collect();
+        assert_eq!(charged, [(window, 30)], "{dies}");
+    }
+}
+
 /// However often a line moves, what is held on it and what was used stay together, in one window, also after a death.
 #[test]
 fn a_hold_follows_its_line_there_and_back_and_further() {
@@ -216,6 +263,48 @@ fn a_hold_follows_its_line_there_and_back_and_further() {
                 assert_eq!(counter.amount, amount, "{number}");
             }
         }
+    }
+}
+
+/// A hold went with its line into a window that ends; when the line comes back to the one before, which still runs, the
+/// hold stays where its reservation is.
+#[test]
+fn a_hold_stays_in_an_ended_window_when_its_line_comes_back() {
+    for dies in [false, true] {
+        let disk = MemoryFileSystem::default();
+        let mut ledger = open(&disk, LedgerState::default()).unwrap();
+        let (west, rolling) = (
+            Arc::new(aligned("America/St_Johns")),
+            Arc::new(meter(1, MeterKind::Money, 100)),
+        );
+        let midnight: Timestamp = "2026-11-12T00:00:00Z".parse().unwrap();
+        let hold = ledger
+            .reserve(facts(1, 30), &[need(&west, 30)], noon())
+            .unwrap();
+        ledger.carry_over(std::slice::from_ref(&rolling), noon());
+        ledger.carry_over(std::slice::from_ref(&west), midnight);
+        let count = ledger.count(&west, midnight);
+        assert_eq!((count.used, count.reserved), (0, 0), "{dies}");
+        let expected = if dies { 30 } else { 25 };
+        if dies {
+            ledger = open(&kill(ledger, &disk), LedgerState::default()).unwrap();
+        } else {
+            ledger.settle(hold, answered(25, midnight));
+        }
+        let count = ledger.count(&west, midnight);
+        assert_eq!((count.used, count.reserved), (0, 0), "{dies}");
+        let mut database = Database::default();
+        database.fold(&ledger, 100);
+        let ended = rolling.window.as_ref().unwrap().window(noon()).key;
+        for counter in database.counters.values() {
+            let amount = if counter.key.window == ended {
+                expected
+            } else {
+                0
+            };
+            assert_eq!(counter.amount, amount, "{dies}");
+        }
+        assert!(database.counters.values().any(|c| c.amount == expected));
     }
 }
 
