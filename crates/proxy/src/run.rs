@@ -188,6 +188,8 @@ impl Run {
     /// What a stream is charged for, by what it told and how it ended.
     pub(crate) fn charge_stream(&self, summary: &StreamSummary, cut: Cut) -> (Outcome, TokenUsage) {
         let counted = self.count(summary.text_bytes);
+        // What becomes of the connection after the end says nothing of the answer.
+        let cut = summary.end.map_or(cut, |_| Cut::Complete);
         if summary.usage.is_none() && self.is_in_doubt(cut, &counted) {
             return (Outcome::InDoubt, TokenUsage::default());
         }

@@ -286,8 +286,8 @@ impl StreamReply {
         }
     }
 
-    /// After settlement: lets the connection end, so that it can be used again. Bytes that still come go nowhere: they
-    /// are comments or white space, or an answer that nobody has paid for.
+    /// After settlement: lets the connection end, so that it can be used again. Bytes that still come go nowhere, as
+    /// those that came along with the end: they are comments or white space, or an answer that nobody has paid for.
     fn end(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(source) = &mut self.rest else {
             self.state = State::Ended;

@@ -12,15 +12,6 @@ pub(super) struct Boundary {
     is_after_cr: bool,
 }
 
-/// An event that ends in this chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
-    /// Bytes up to and with the blank line.
-    pub(super) len: usize,
-    /// The blank line ended with a CR, and the chunk with it: an LF at the start of the next chunk belongs to it.
-    pub(super) may_have_lf: bool,
-}
-
 impl Boundary {
     /// At the start of a stream, or just after an event.
     pub(super) const START: Self = Self {
@@ -28,8 +19,11 @@ impl Boundary {
         is_after_cr: false,
     };
 
-    /// The end of the first event that ends in `bytes`, which follow what was given before.
-    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<End> {
+    /// The length of the first event that ends in `bytes`, which follow what was given before.
+    ///
+    /// That is up to and with the blank line. Where that one ends with a CR, an LF behind it belongs to it too and is left
+    /// out, since nobody knows whether it comes: the caller has to take it away before the next search.
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         if self.is_after_cr && !bytes.is_empty() {
             self.is_after_cr = false;
@@ -43,19 +37,15 @@ impl Boundary {
             let is_blank = self.is_line_empty && offset == 0;
             let is_cr = bytes[at + offset] == b'\r';
             at += offset + 1;
-            let is_last = at == bytes.len();
+            if is_blank {
+                *self = Self::START;
+                return Some(at);
+            }
+            self.is_line_empty = true;
+            self.is_after_cr = is_cr && at == bytes.len();
             if is_cr && bytes.get(at) == Some(&b'\n') {
                 at += 1;
             }
-            self.is_line_empty = true;
-            if is_blank {
-                *self = Self::START;
-                return Some(End {
-                    len: at,
-                    may_have_lf: is_cr && is_last,
-                });
-            }
-            self.is_after_cr = is_cr && is_last;
         }
     }
 }
@@ -64,14 +54,24 @@ impl Boundary {
 mod tests {
     use super::*;
 
-    /// The lengths of all events when the stream comes in these chunks.
+    /// Where events end when the stream comes in these chunks.
     fn ends(chunks: &[&str]) -> Vec<usize> {
         let mut boundary = Boundary::START;
         let (mut start, mut found) = (0, Vec::new());
+        let mut is_after_cr = false;
         for chunk in chunks {
+            let bytes = chunk.as_bytes();
             let mut at = 0;
-            while let Some(end) = boundary.find(&chunk.as_bytes()[at..]) {
-                at += end.len;
+            loop {
+                if is_after_cr && at < bytes.len() {
+                    is_after_cr = false;
+                    at += usize::from(bytes[at] == b'\n');
+                }
+                let Some(len) = boundary.find(&bytes[at..]) else {
+                    break;
+                };
+                at += len;
+                is_after_cr = bytes[at - 1] == b'\r';
                 found.push(start + at);
             }
             start += chunk.len();
@@ -82,16 +82,16 @@ mod tests {
     #[test]
     fn every_line_ending_ends_an_event() {
         assert_eq!(ends(&["a\n\nb\n\n"]), [3, 6]);
-        assert_eq!(ends(&["a\r\n\r\nb\r\n\r\n"]), [5, 10]);
+        assert_eq!(ends(&["a\r\n\r\nb\r\n\r\n"]), [4, 9]);
         assert_eq!(ends(&["a\r\rb\r\r"]), [3, 6]);
-        assert_eq!(ends(&["a\n\r\nb\r\n\n"]), [4, 8]);
+        assert_eq!(ends(&["a\n\r\nb\r\n\n"]), [3, 8]);
         assert_eq!(ends(&["a\nb\n"]), [0_usize; 0]);
-        assert_eq!(ends(&["a: 1\r\nb: 2\r\n\r\n"]), [14]);
+        assert_eq!(ends(&["a: 1\r\nb: 2\r\n\r\n"]), [13]);
     }
 
     #[test]
     fn cuts_between_cr_and_lf_are_no_blank_line() {
-        assert_eq!(ends(&["a\r", "\nb\r", "\n\r", "\n"]), [7, 8]);
+        assert_eq!(ends(&["a\r", "\nb\r", "\n\r", "\n", "\r"]), [7, 9]);
         assert_eq!(ends(&["a\r", "\r"]), [3]);
         assert_eq!(ends(&["a\r", "", "\n", "\n"]), [4]);
         assert_eq!(ends(&["a", "\n", "\n"]), [3]);

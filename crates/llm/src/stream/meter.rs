@@ -11,8 +11,8 @@ use crate::usage::{UsageCollector, UsageFormat};
 /// Largest event that is looked at. The bytes of a larger one pass at once, unread.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
-/// What to do with the bytes that have arrived. Sent in this order, they are the provider's bytes, all of them but the
-/// usage event that the client did not ask for.
+/// What to do with the bytes that have arrived. Sent in this order, they are the provider's bytes up to the end of the
+/// stream, all of them but the usage event that the client did not ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Step {
     /// Send these now.
@@ -120,28 +120,35 @@ impl StreamMeter {
         }
     }
 
-    /// Takes the next bytes of the answer.
+    /// Takes the next bytes of the answer. Behind the end there is nothing: what follows it is neither read nor passed on,
+    /// whether it comes along with the end or later.
     pub fn push(&mut self, chunk: &Bytes) -> Step {
         let mut step = Step::default();
+        if self.end.is_some() {
+            return step;
+        }
         let mut at = self.finish_line_break(chunk, &mut step);
         at = self.finish_carried(chunk, at, &mut step);
+        if self.end.is_some() {
+            return step;
+        }
         let mut run = at;
-        while let Some(end) = self.boundary.find(&chunk[at..]) {
-            let next = at + end.len;
-            let had_ended = self.end.is_some();
-            let fate = self.read(&chunk[at..next]);
-            if fate == Fate::Drop || had_ended != self.end.is_some() {
-                // What came before goes where it would have gone without this event.
-                send(chunk.slice(run..at), had_ended, &mut step);
-                if fate == Fate::Send {
-                    send(chunk.slice(at..next), true, &mut step);
-                }
+        while let Some(len) = self.boundary.find(&chunk[at..]) {
+            let end = at + len;
+            let fate = self.learn(&chunk[at..end]);
+            let next = self.after_line_break(chunk, end, fate);
+            if self.end.is_some() {
+                send(chunk.slice(run..at), &mut step);
+                send_last(chunk.slice(at..end), &mut step);
+                return step;
+            }
+            if fate == Fate::Drop {
+                send(chunk.slice(run..at), &mut step);
                 run = next;
             }
-            self.fate_of_lf = end.may_have_lf.then_some(fate);
             at = next;
         }
-        send(chunk.slice(run..at), self.end.is_some(), &mut step);
+        send(chunk.slice(run..at), &mut step);
         self.carry(chunk.slice(at..), &mut step);
         step
     }
@@ -151,7 +158,7 @@ impl StreamMeter {
         let mut step = Step::default();
         let rest = self.carried.split().freeze();
         if !rest.is_empty() && self.read(&rest) == Fate::Send {
-            send(rest, self.end.is_some(), &mut step);
+            self.send_event(rest, &mut step);
         }
         step
     }
@@ -175,11 +182,26 @@ impl StreamMeter {
         match self.fate_of_lf.take() {
             Some(fate) if chunk[0] == b'\n' => {
                 if fate == Fate::Send {
-                    send(chunk.slice(..1), self.end.is_some(), step);
+                    send(chunk.slice(..1), step);
                 }
                 1
             }
             _ => 0,
+        }
+    }
+
+    /// Where the next event starts, when one of this fate ends at `end`: behind the LF that may belong to it.
+    fn after_line_break(&mut self, chunk: &[u8], end: usize, fate: Fate) -> usize {
+        if !chunk[..end].ends_with(b"\r") {
+            return end;
+        }
+        match chunk.get(end) {
+            Some(b'\n') => end + 1,
+            Some(_) => end,
+            None => {
+                self.fate_of_lf = Some(fate);
+                end
+            }
         }
     }
 
@@ -188,42 +210,64 @@ impl StreamMeter {
         if self.carried.is_empty() && !self.is_oversized {
             return at;
         }
-        let Some(end) = self.boundary.find(&chunk[at..]) else {
+        let Some(len) = self.boundary.find(&chunk[at..]) else {
             self.carry(chunk.slice(at..), step);
             return chunk.len();
         };
-        let next = at + end.len;
-        let fate = if std::mem::take(&mut self.is_oversized) {
-            self.text_bytes += (next - at) as u64;
-            send(chunk.slice(at..next), self.end.is_some(), step);
+        let end = at + len;
+        let fate = if self.is_oversized || self.carried.len() + len > MAX_EVENT_BYTES {
+            self.pass_unread(chunk.slice(at..end), step);
+            self.is_oversized = false;
             Fate::Send
         } else {
-            self.carried.extend_from_slice(&chunk[at..next]);
+            self.carried.extend_from_slice(&chunk[at..end]);
             let event = self.carried.split().freeze();
             let fate = self.read(&event);
             if fate == Fate::Send {
-                send(event, self.end.is_some(), step);
+                self.send_event(event, step);
             }
             fate
         };
-        self.fate_of_lf = end.may_have_lf.then_some(fate);
+        let next = self.after_line_break(chunk, end, fate);
+        if fate == Fate::Send && self.end.is_none() {
+            send(chunk.slice(end..next), step);
+        }
         next
     }
 
     /// Keeps the beginning of an event, unless it is too large already.
     fn carry(&mut self, rest: Bytes, step: &mut Step) {
-        if self.is_oversized {
-            self.text_bytes += rest.len() as u64;
-            send(rest, self.end.is_some(), step);
-        } else if self.carried.len() + rest.len() > MAX_EVENT_BYTES {
+        if self.is_oversized || self.carried.len() + rest.len() > MAX_EVENT_BYTES {
             self.is_oversized = true;
-            let carried = self.carried.split().freeze();
-            self.text_bytes += (carried.len() + rest.len()) as u64;
-            send(carried, self.end.is_some(), step);
-            send(rest, self.end.is_some(), step);
+            self.pass_unread(rest, step);
         } else {
             self.carried.extend_from_slice(&rest);
         }
+    }
+
+    /// Passes on a part of an event that is too large, and what was kept of it.
+    fn pass_unread(&mut self, part: Bytes, step: &mut Step) {
+        let carried = self.carried.split().freeze();
+        self.text_bytes += (carried.len() + part.len()) as u64;
+        send(carried, step);
+        send(part, step);
+    }
+
+    fn send_event(&self, event: Bytes, step: &mut Step) {
+        if self.end.is_some() {
+            send_last(event, step);
+        } else {
+            send(event, step);
+        }
+    }
+
+    /// Learns what an event says that came whole.
+    fn learn(&mut self, event: &[u8]) -> Fate {
+        if event.len() > MAX_EVENT_BYTES {
+            self.text_bytes += event.len() as u64;
+            return Fate::Send;
+        }
+        self.read(event)
     }
 
     /// Learns what an event says, and whether the client gets it.
@@ -249,24 +293,27 @@ impl StreamMeter {
         if is_report {
             self.reported_bytes = self.text_bytes;
         }
-        if self.end.is_none() {
-            if event.is_last(self.format) {
-                self.end = Some(StreamEnd::Done);
-            } else if delta.is_none_or(|delta| delta.may_be_last) && event.is_error() {
-                self.end = Some(StreamEnd::Error);
-            }
+        if event.is_last(self.format) {
+            self.end = Some(StreamEnd::Done);
+        } else if delta.is_none_or(|delta| delta.may_be_last) && event.is_error() {
+            self.end = Some(StreamEnd::Error);
         }
-        fate
+        // Whoever waits for the end has to see it.
+        if self.end.is_some() { Fate::Send } else { fate }
     }
 }
 
-fn send(bytes: Bytes, has_ended: bool, step: &mut Step) {
-    if bytes.is_empty() {
-        return;
-    }
-    if has_ended {
-        step.after_settlement.push(bytes);
-    } else {
+fn send(bytes: Bytes, step: &mut Step) {
+    if !bytes.is_empty() {
         step.now.push(bytes);
+    }
+}
+
+/// Holds the terminal event back. The LF of its last CRLF is given along rather than waited for.
+fn send_last(event: Bytes, step: &mut Step) {
+    let has_lf = event.ends_with(b"\r\n\r");
+    step.after_settlement.push(event);
+    if has_lf {
+        step.after_settlement.push(Bytes::from_static(b"\n"));
     }
 }

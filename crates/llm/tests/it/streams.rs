@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use tollgate_llm::stream::{MAX_EVENT_BYTES, StreamEnd, StreamMeter, StreamSummary};
+use tollgate_llm::stream::{MAX_EVENT_BYTES, Step, StreamEnd, StreamMeter, StreamSummary};
 use tollgate_llm::tokens;
 use tollgate_llm::usage::UsageFormat;
 
@@ -31,16 +31,18 @@ fn meter<'a>(
 ) -> Metered {
     let mut meter = StreamMeter::new(format, hides_usage);
     let (mut now, mut after_settlement) = (Vec::new(), Vec::new());
-    let mut steps: Vec<_> = chunks
-        .into_iter()
-        .map(|chunk| meter.push(&Bytes::copy_from_slice(chunk)))
-        .collect();
-    steps.push(meter.finish());
-    for step in steps {
-        assert!(
-            step.now.is_empty() || after_settlement.is_empty(),
-            "bytes overtook the terminal event"
-        );
+    let mut chunks = chunks.into_iter().map(Bytes::copy_from_slice);
+    let mut is_over = false;
+    while !is_over {
+        let chunk = chunks.next();
+        is_over = chunk.is_none();
+        let step = match chunk {
+            Some(chunk) => meter.push(&chunk),
+            None => meter.finish(),
+        };
+        if !after_settlement.is_empty() {
+            assert_eq!(step, Step::default(), "behind the end");
+        }
         step.now
             .iter()
             .for_each(|bytes| now.extend_from_slice(bytes));
@@ -101,7 +103,10 @@ fn cuts_at_every_byte_change_nothing() {
     for (case, format, stream) in all_streams() {
         for (index, stream) in variants(&stream).iter().enumerate() {
             let shown = meter(format, false, [&stream[..]]);
-            assert_eq!(shown.client_sees(), *stream, "{case}");
+            let behind_the_end = stream.strip_prefix(&shown.client_sees()[..]).unwrap();
+            // What OpenAI sends behind an error as well.
+            let is_done = behind_the_end.trim_ascii() == b"data: [DONE]";
+            assert!(behind_the_end.is_empty() || is_done, "{case}");
             // Hiding is the harder way; without it, one kind of line end is enough.
             let ways: &[bool] = if index == 0 { &[true, false] } else { &[true] };
             for hides_usage in ways {
@@ -284,12 +289,118 @@ fn an_event_that_is_too_large_passes_unread() {
     assert_eq!(meter.summary().text_bytes, 3 * MAX_EVENT_BYTES as u64 + 2);
 }
 
+/// What a client gets must not depend on how packets are cut, so what came along with the end is as late as the rest.
 #[test]
-fn what_follows_the_end_waits_too() {
-    let stream = b"data: [DONE]\n\n: bye\n\ndata: {\"choices\":[]}\n\n";
-    let metered = meter(UsageFormat::OpenAi, true, stream.chunks(5));
-    assert!(metered.now.is_empty());
-    assert_eq!(metered.after_settlement, stream);
+fn what_follows_the_end_is_neither_read_nor_passed_on() {
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"twelve bytes\"}}]}\n\n";
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":0}}\n\n";
+    for last in [
+        "data: [DONE]\n\n",
+        "data: {\"error\":{\"code\":500}}\n\n",
+        "event: response.completed\ndata: {}\r\n\r\n",
+    ] {
+        let stream = [text, last, usage, text].concat();
+        for size in [1, 5, stream.len()] {
+            let metered = meter(UsageFormat::OpenAi, false, stream.as_bytes().chunks(size));
+            assert_eq!(metered.now, text.as_bytes());
+            assert_eq!(metered.after_settlement, last.as_bytes());
+            assert_eq!(metered.summary.usage, None);
+            assert_eq!(metered.summary.text_bytes, 12);
+        }
+    }
+}
+
+/// An event that ends the stream is passed on, whatever else it says: it is waited for.
+#[test]
+fn usage_that_tells_of_an_error_is_not_taken_out() {
+    let last = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2},\"error\":{\"code\":500}}\n\n";
+    let metered = meter(UsageFormat::OpenAi, true, [last.as_bytes()]);
+    assert_eq!(metered.after_settlement, last.as_bytes());
+    assert_eq!(metered.summary.end, Some(StreamEnd::Error));
+    assert!(metered.summary.usage.is_some());
+}
+
+/// Whether an event is read depends on its size alone, not on how much of it came at once.
+#[test]
+fn the_largest_event_that_is_read_is_the_same_however_it_is_cut() {
+    for line_end in ["\n", "\r\n", "\r"] {
+        let head = "data: {\"choices\":[{\"delta\":{\"content\":\"";
+        let tail = format!("\"}}}}]}}{line_end}{}", &line_end[..1]);
+        for beyond in [0, 1] {
+            let fill = MAX_EVENT_BYTES - head.len() - tail.len() + beyond;
+            let after = &line_end[1..];
+            let stream = format!("{head}{}{tail}{after}data: [DONE]\n\n", "x".repeat(fill));
+            let size = head.len() + fill + tail.len();
+            let whole = meter(UsageFormat::OpenAi, true, [stream.as_bytes()]);
+            let text = if beyond == 0 { fill } else { size };
+            assert_eq!(whole.summary.text_bytes, text as u64);
+            assert_eq!(whole.summary.end, Some(StreamEnd::Done));
+            let cuts = [1, 1 << 19].into_iter().chain(size - 6..size + 3);
+            for cut in cuts {
+                let (start, end) = stream.as_bytes().split_at(cut);
+                assert_eq!(
+                    meter(UsageFormat::OpenAi, true, [start, end]),
+                    whole,
+                    "{line_end:?} {beyond} {cut}"
+                );
+            }
+        }
+    }
+}
+
+/// A piece of a stream: what providers send, what they should not, and what nobody does.
+fn piece() -> impl Strategy<Value = String> {
+    let known = prop::sample::select(vec![
+        "data: {\"choices\":[{\"delta\":{\"content\":\"twelve bytes\"}}]}",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"\"},\"finish_reason\":\"stop\"}]}",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":-2}}",
+        "data: {\"choices\":[],\"usage\":null}",
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7},\"error\":{\"code\":5}}",
+        "data: {\"message\":{\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}",
+        "data: {\"delta\":{\"text\":\"twelve bytes\"}}",
+        "data: {\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":40}}",
+        "data: {\"candidates\":[{\"text\":\"abc\"}],\"usageMetadata\":{\"promptTokenCount\":3}}",
+        "data: {\"candidates\":[{\"finishReason\":\"STOP\"}]}",
+        "event: message_stop\ndata: {}",
+        "event: error\ndata: {}",
+        "data: {\"error\":{\"code\":500}}",
+        "data: [DONE]",
+        "\u{feff}: a comment",
+        "data: {\"choices\":[],\ndata: \"usage\":{\"prompt_tokens\":5}}",
+        "",
+    ]);
+    prop_oneof![
+        4 => known.prop_map(str::to_owned),
+        1 => "[\r\n]{1,4}",
+        1 => "[a-d: \\[\\]{}\",usage]{0,12}",
+    ]
+}
+
+/// A stream of such pieces, with line ends of all kinds.
+fn stream() -> impl Strategy<Value = Vec<u8>> {
+    let line_end = || prop::sample::select(vec!["\n", "\r\n", "\r"]);
+    let event = (piece(), line_end(), line_end(), prop::bool::weighted(0.9)).prop_map(
+        |(piece, inner, outer, is_whole)| {
+            let blank = if is_whole { outer } else { "" };
+            piece.replace('\n', inner) + inner + blank
+        },
+    );
+    prop::collection::vec(event, 0..10).prop_map(|events| events.concat().into_bytes())
+}
+
+fn cut<'a>(stream: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut places: Vec<_> = places
+        .iter()
+        .map(|place| place.index(stream.len() + 1))
+        .chain([0, stream.len()])
+        .collect();
+    places.sort_unstable();
+    places
+        .windows(2)
+        .map(|ends| &stream[ends[0]..ends[1]])
+        .collect()
 }
 
 proptest! {
@@ -303,6 +414,20 @@ proptest! {
             chunks.iter().map(String::as_bytes),
         );
         prop_assert_eq!(metered.client_sees(), chunks.concat().into_bytes());
+    }
+
+    /// The same bytes cost the same and arrive the same, however the network cuts them.
+    #[test]
+    fn any_stream_cut_anywhere_gives_the_same(
+        stream in stream(),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+        hides_usage: bool,
+    ) {
+        for (_, format) in FORMATS {
+            let whole = meter(format, hides_usage, [&stream[..]]);
+            prop_assert_eq!(&meter(format, hides_usage, cut(&stream, &places)), &whole);
+            prop_assert_eq!(&meter(format, hides_usage, stream.chunks(1)), &whole);
+        }
     }
 
     #[test]

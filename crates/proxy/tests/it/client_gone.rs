@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tollgate_domain::limits::MeterKind;
-use tollgate_testkit::provider::{Chat, Gate, MockProvider, Script};
+use tollgate_testkit::provider::{Chat, Gate, MockProvider, Script, Step};
 
 use crate::harness::{Setup, World, chat, next, question, streamed_question, within, world};
 
@@ -58,7 +58,7 @@ async fn plain_answer_that_does_not_come_is_charged_in_doubt() {
 async fn error_of_the_provider_costs_nothing_even_then() {
     let (world, mock) = world().await;
     let gate = Gate::new();
-    let mut script = Script::default().then(tollgate_testkit::provider::Step::Await(gate.clone()));
+    let mut script = Script::default().then(Step::Await(gate.clone()));
     script.steps.extend(Script::error(500, &[], "oops").steps);
     mock.always(script);
     send_and_leave(&world, &mock, &question()).await;
@@ -114,6 +114,32 @@ async fn model_that_reasons_unseen_is_charged_its_bound() {
     world.settle_down().await;
     assert_eq!(world.spent(), held);
     assert_eq!(world.stats().in_doubt, 1);
+}
+
+/// Whoever has heard the end has heard everything, whatever becomes of the connection.
+#[tokio::test]
+async fn stream_that_breaks_behind_its_end_is_charged_as_one_that_ended() {
+    for after in [Step::Reset, Step::Hang] {
+        let mock = MockProvider::start().await;
+        let world = short_drain(&mock);
+        let gate = Gate::new();
+        let script = Script::chunked(200, &[("content-type", "text/event-stream")])
+            .chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"one two \"}}]}\n\n")
+            .then(Step::Await(gate.clone()))
+            .chunk(b"data: [DONE]\n\n")
+            .then(after.clone());
+        mock.always(script);
+        let mut question = streamed_question();
+        question["model"] = "mock/thinker".into();
+        let mut body = world.send(chat(&question)).await.into_body();
+        next(&mut body).await.unwrap();
+        drop(body);
+        gate.open();
+        world.settle_down().await;
+        assert_eq!(world.stats().in_doubt, 0, "{after:?}");
+        let input = world.spent() - 2 * 2_000;
+        assert!(input > 0 && input % 1_000 == 0, "{after:?}: {input}");
+    }
 }
 
 #[tokio::test]

@@ -249,6 +249,35 @@ async fn nothing_passes_behind_the_end_of_a_stream() {
     );
 }
 
+/// Also when it comes along with the end: the charge and the answer do not depend on how packets are cut.
+#[tokio::test]
+async fn what_comes_along_with_the_end_is_neither_charged_nor_passed_on() {
+    let report =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":900,\"completion_tokens\":900}}\n\n";
+    let end = "data: [DONE]\n\n";
+    let mut spent = Vec::new();
+    for pieces in [
+        vec![end.to_owned() + report],
+        vec![end.into(), report.into()],
+    ] {
+        let (world, mock) = world().await;
+        let script = pieces
+            .iter()
+            .fold(stream().chunk(&words(1)), |script, piece| {
+                script.chunk(piece.as_bytes())
+            });
+        mock.always(script.last_chunk());
+        let answer = world.chat(&streamed_question()).await;
+        assert_eq!(
+            answer.text().as_bytes(),
+            [&words(1), end.as_bytes()].concat()
+        );
+        spent.push(world.spent());
+    }
+    assert_eq!(spent[0], spent[1]);
+    assert!(spent[0] < 900_000, "{spent:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn provider_that_never_ends_after_its_last_event_is_not_waited_for() {
     let mock = MockProvider::start().await;
