@@ -150,9 +150,10 @@ impl Reports {
     }
 }
 
-/// The first JSON value in `bytes`, whatever follows it.
+/// The first JSON value in `bytes`, which are UTF-8, whatever follows it.
 fn first_value<'de, T: serde::Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
-    serde_json::Deserializer::from_slice(bytes)
+    // Looked at once: a parser of bytes looks at every string again.
+    serde_json::Deserializer::from_str(std::str::from_utf8(bytes).ok()?)
         .into_iter::<T>()
         .next()?
         .ok()

@@ -117,7 +117,10 @@ impl UpstreamClient {
         origin: &Arc<Origin>,
         request: UpstreamRequest,
     ) -> Result<Call, UpstreamError> {
-        let link = tokio::time::timeout(self.config.connect_timeout, connect::connect(origin))
+        let connecting =
+            tokio::time::timeout(self.config.connect_timeout, connect::connect(origin));
+        // On the heap: every request would have to make room for what few of them do.
+        let link = Box::pin(connecting)
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)??;
         Ok(Call::new(link, request, origin.clone(), false))

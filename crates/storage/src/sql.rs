@@ -70,6 +70,13 @@ pub(crate) struct Query {
 /// Most values in one statement: far below what either engine takes.
 pub(crate) const MAX_VALUES: usize = 1_000;
 
+/// The sizes of [`pieces`]. With 16 values each, the largest is far below the number of placeholders that both engines
+/// take.
+const SIZES: [usize; 6] = [243, 81, 27, 9, 3, 1];
+
+/// A statement with more is one of many rows.
+const FEW_VALUES: usize = 32;
+
 /// Starts a statement.
 pub(crate) const fn query(text: &'static str) -> Query {
     Query {
@@ -156,7 +163,12 @@ impl Query {
     }
 
     fn for_sqlite(self) -> SqlxQuery<'static, Sqlite, SqliteArguments> {
-        let start = sqlx::query::<Sqlite>(Self::sql(self.text));
+        let text = if self.values.len() > FEW_VALUES {
+            without_numbers(self.text)
+        } else {
+            self.text
+        };
+        let start = sqlx::query::<Sqlite>(Self::sql(text));
         self.values
             .into_iter()
             .fold(start, |query, value| match value {
@@ -180,6 +192,34 @@ impl Query {
                 Value::Real(value) => query.bind(value),
             })
     }
+}
+
+/// From `$1, $2, …` to `?, ?, …`, when that means the same: every value once, in its order. SQLite takes `$1` for a name,
+/// and looks each name up among all before it.
+fn without_numbers(text: Cow<'static, str>) -> Cow<'static, str> {
+    let mut pieces = text.split('$');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for (number, piece) in (1_usize..).zip(pieces) {
+        let digits = piece.len() - piece.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (found, rest) = piece.split_at(digits);
+        if found.parse() != Ok(number) {
+            return text;
+        }
+        plain.push('?');
+        plain.push_str(rest);
+    }
+    Cow::Owned(plain)
+}
+
+/// Cuts rows into pieces of few different sizes, each three times the next: a statement for so many rows is prepared once
+/// and used again, where one for every number of rows there can be would be prepared anew each time.
+pub(crate) fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = SIZES.iter().find(|size| **size <= rows.len()).copied()?;
+        let (piece, rest) = rows.split_at(size);
+        rows = rest;
+        Some(piece)
+    })
 }
 
 /// A connection of either engine.
@@ -331,4 +371,42 @@ values! {
     Vec<u8> => |it| Self::Bytes(Some(it));
     bool => |it| Self::Bool(it);
     f64 => |it| Self::Real(it);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_placeholders_in_their_order_lose_their_numbers() {
+        let plain = |text: &'static str| without_numbers(Cow::Borrowed(text));
+        assert_eq!(
+            plain("values ($1, $2), ($3, $4) on conflict"),
+            "values (?, ?), (?, ?) on conflict"
+        );
+        assert_eq!(
+            plain("$1,$2,$3,$4,$5,$6,$7,$8,$9,$10"),
+            "?,?,?,?,?,?,?,?,?,?"
+        );
+        for kept in [
+            "a = $1 or b = $1",
+            "a = $2 or b = $1",
+            "a = '$.path'",
+            "$",
+            "",
+        ] {
+            assert_eq!(plain(kept), kept);
+        }
+    }
+
+    #[test]
+    fn pieces_are_all_rows_in_their_order() {
+        for count in 0..800 {
+            let rows: Vec<usize> = (0..count).collect();
+            let cut: Vec<&[usize]> = pieces(&rows).collect();
+            assert_eq!(cut.concat(), rows);
+            assert!(cut.len() <= 14, "{count}");
+            assert!(cut.iter().all(|piece| SIZES.contains(&piece.len())));
+        }
+    }
 }

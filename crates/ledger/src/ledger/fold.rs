@@ -12,6 +12,8 @@ use crate::journal::{HEADER_BYTES, Next, next, number, path};
 /// Bytes that are read at once for each record that is asked for.
 const USUAL_RECORD_BYTES: u64 = 512;
 const SMALLEST_READ_BYTES: u64 = 64 << 10;
+/// More at once would be memory that only stands there.
+const LARGEST_READ_BYTES: u64 = 512 << 10;
 
 /// How far the database is, and what is open there.
 #[derive(Debug)]
@@ -210,7 +212,7 @@ impl Ledger {
         at: &mut JournalPosition,
     ) -> Result<(), ReadError> {
         let wanted = (limit - changes.news()) as u64 * USUAL_RECORD_BYTES;
-        let mut length = wanted.max(SMALLEST_READ_BYTES);
+        let mut length = wanted.clamp(SMALLEST_READ_BYTES, LARGEST_READ_BYTES);
         let stop = stop.min(segment.length);
         loop {
             let left = stop.saturating_sub(at.offset);

@@ -178,7 +178,7 @@ impl Default for Fold {
     fn default() -> Self {
         Self {
             interval: Period::from_millis(200),
-            batch_records: 1_000,
+            batch_records: 3_000,
             max_backoff: Period::from_secs(10),
         }
     }

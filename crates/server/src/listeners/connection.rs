@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -59,6 +61,14 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Tracke
     }
 }
 
+/// Why a connection ends that would go on.
+enum End {
+    /// The client has never said a word.
+    Silent,
+    /// The process goes down.
+    Soft,
+}
+
 pub(super) async fn serve_connection<S, D>(
     stream: S,
     peer: SocketAddr,
@@ -102,15 +112,25 @@ pub(super) async fn serve_connection<S, D>(
         if has_asked.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
+        End::Silent
     };
+    let soft = async {
+        lifecycle.soft.cancelled().await;
+        End::Soft
+    };
+    // Looked at only when one of them has news: the connection has some with every piece that comes or goes.
+    let mut ends = FuturesUnordered::from_iter([silent.left_future(), soft.right_future()]);
     let result = tokio::select! {
+        biased;
         result = connection.as_mut() => result,
-        () = silent => return,
-        () = lifecycle.soft.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = connection.as_mut() => result,
-                () = lifecycle.hard.cancelled() => return,
+        Some(end) = ends.next() => match end {
+            End::Silent => return,
+            End::Soft => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    result = connection.as_mut() => result,
+                    () = lifecycle.hard.cancelled() => return,
+                }
             }
         }
     };

@@ -8,11 +8,8 @@ use tollgate_domain::{Timestamp, Usd};
 
 use super::facts::{amounts_text, facts_text};
 use crate::error::Result;
-use crate::sql::{Value, held_sum, query};
+use crate::sql::{Value, held_sum, pieces, query};
 use crate::tx::Tx;
-
-/// Rows a statement; far below the number of placeholders that both engines take.
-const ROWS: usize = 500;
 
 /// Adds differences to counters.
 pub(super) async fn counters(tx: &mut Tx, changes: &[CounterAmount]) -> Result<()> {
@@ -24,7 +21,7 @@ pub(super) async fn counters(tx: &mut Tx, changes: &[CounterAmount]) -> Result<(
             .or_insert(*change);
     }
     let sums: Vec<CounterAmount> = sums.into_values().collect();
-    for piece in sums.chunks(ROWS) {
+    for piece in pieces(&sums) {
         let mut insert = query(
             "insert into counters (line, kind, duration, window_key, window_start, window_end, amount) values ",
         );
@@ -59,12 +56,12 @@ pub(super) async fn open_holds(
     opened: &[OpenHold],
     closed: &[RequestId],
 ) -> Result<()> {
-    for piece in closed.chunks(ROWS) {
+    for piece in pieces(closed) {
         let mut delete = query("delete from open_holds where request_id in ");
         delete.push_list(piece.iter().map(ToString::to_string));
         tx.execute(delete).await?;
     }
-    for piece in opened.chunks(ROWS) {
+    for piece in pieces(opened) {
         let mut insert = query("insert into open_holds (request_id, facts, holds) values ");
         let mut separator = "";
         for hold in piece {
@@ -95,7 +92,7 @@ pub(super) async fn in_doubt(tx: &mut Tx, charged: &[OpenHold], log: &[LogEntry]
     let endings: HashMap<RequestId, &Ending> = in_doubt
         .map(|entry| (entry.facts.request, &entry.ending))
         .collect();
-    for piece in charged.chunks(ROWS) {
+    for piece in pieces(charged) {
         let mut insert = query(
             "insert into in_doubt (request_id, facts, charges, at, key_id, user_id, profile_id, provider, model,
                  ended_at, error_code) values ",

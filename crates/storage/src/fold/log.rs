@@ -9,11 +9,8 @@ use tollgate_domain::{Timestamp, Usd};
 use crate::error::Result;
 use crate::request_log::blocks;
 use crate::request_log::sums::{Dimension, Span, Split};
-use crate::sql::{Query, Value, held_sum, query};
+use crate::sql::{Query, Value, held_sum, pieces, query};
 use crate::tx::{Db, Tx};
-
-/// Rows a statement: 16 values each, far below the number of placeholders that both engines take.
-const ROWS: usize = 200;
 
 /// Appends requests to the log, and adds them to the sums.
 pub(super) async fn append(tx: &mut Tx, entries: &[LogEntry]) -> Result<()> {
@@ -141,7 +138,7 @@ async fn add(tx: &mut Tx, finest: &BTreeMap<Sum<'_>, Amounts>) -> Result<()> {
         }
     }
     let sums: Vec<_> = sums.iter().collect();
-    for piece in sums.chunks(ROWS) {
+    for piece in pieces(&sums) {
         let mut insert = query(
             "insert into usage_sums (split, span, start, key_id, user_id, profile_id, provider, model, outcome,
                  requests, refused, failed, input_tokens, output_tokens, cost, duration_micros) values ",
