@@ -1,7 +1,6 @@
 //! What experience teaches about models: how many bytes make a token, and how long answers usually are.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
@@ -24,7 +23,7 @@ struct Experience {
     usual_milli_output: AtomicU64,
 }
 
-type ByModel = HashMap<Box<str>, Arc<Experience>>;
+type ByModel = HashMap<Box<str>, Experience>;
 
 /// The experience with every model, by provider.
 #[derive(Debug, Default)]
@@ -33,20 +32,22 @@ pub(crate) struct Experiences {
 }
 
 impl Experiences {
-    fn find(&self, provider: &str, model: &str) -> Option<Arc<Experience>> {
-        self.models.read().get(provider)?.get(model).cloned()
+    fn find<T>(
+        &self,
+        provider: &str,
+        model: &str,
+        look: impl FnOnce(&Experience) -> T,
+    ) -> Option<T> {
+        self.models.read().get(provider)?.get(model).map(look)
     }
 
-    fn find_or_new(&self, provider: &str, model: &str) -> Option<Arc<Experience>> {
-        if let Some(experience) = self.find(provider, model) {
-            return Some(experience);
-        }
+    /// Makes room for a model that is not known yet, if there is any.
+    fn remember(&self, provider: &str, model: &str) {
         let mut models = self.models.write();
-        if models.values().map(HashMap::len).sum::<usize>() >= MODELS {
-            return None;
+        if models.values().map(HashMap::len).sum::<usize>() < MODELS {
+            let of_provider = models.entry(provider.into()).or_default();
+            of_provider.entry(model.into()).or_default();
         }
-        let of_provider = models.entry(provider.into()).or_default();
-        Some(of_provider.entry(model.into()).or_default().clone())
     }
 
     /// Learns from one answer.
@@ -58,14 +59,22 @@ impl Experiences {
         choices: u64,
         usage: &TokenUsage,
     ) {
-        let Some(experience) = self.find_or_new(provider, model) else {
-            return;
-        };
+        let learn = |experience: &Experience| experience.learn(body_bytes, choices, usage);
+        if self.find(provider, model, learn).is_none() {
+            self.remember(provider, model);
+            // When there was no room, nothing is learnt.
+            let _ = self.find(provider, model, learn);
+        }
+    }
+}
+
+impl Experience {
+    fn learn(&self, body_bytes: u64, choices: u64, usage: &TokenUsage) {
         if let Some(ratio) = body_bytes
             .saturating_mul(1_000)
             .checked_div(usage.total_input())
         {
-            update(&experience.milli_bytes_per_token, |kept| match kept {
+            update(&self.milli_bytes_per_token, |kept| match kept {
                 0 => ratio.max(1),
                 kept => ((kept * (INERTIA - 1)).saturating_add(ratio) / INERTIA).max(1),
             });
@@ -73,7 +82,17 @@ impl Experiences {
         let output = usage.total_output() / choices.max(1);
         if output > 0 {
             let seen = output.saturating_mul(1_000);
-            update(&experience.usual_milli_output, |kept| step(kept, seen));
+            update(&self.usual_milli_output, |kept| step(kept, seen));
+        }
+    }
+
+    fn learned(&self) -> LearnedModel {
+        let some =
+            |value: &AtomicU64| Some(value.load(Ordering::Relaxed)).filter(|value| *value > 0);
+        LearnedModel {
+            milli_bytes_per_token: some(&self.milli_bytes_per_token)
+                .unwrap_or(LearnedModel::default().milli_bytes_per_token),
+            usual_output_tokens: some(&self.usual_milli_output).map(|milli| milli.div_ceil(1_000)),
         }
     }
 }
@@ -100,17 +119,7 @@ fn update(value: &AtomicU64, next: impl Fn(u64) -> u64) {
 
 impl Learned for Experiences {
     fn model(&self, provider: &str, model: &str) -> LearnedModel {
-        let fresh = LearnedModel::default();
-        let Some(experience) = self.find(provider, model) else {
-            return fresh;
-        };
-        let some =
-            |value: &AtomicU64| Some(value.load(Ordering::Relaxed)).filter(|value| *value > 0);
-        LearnedModel {
-            milli_bytes_per_token: some(&experience.milli_bytes_per_token)
-                .unwrap_or(fresh.milli_bytes_per_token),
-            usual_output_tokens: some(&experience.usual_milli_output)
-                .map(|milli| milli.div_ceil(1_000)),
-        }
+        self.find(provider, model, Experience::learned)
+            .unwrap_or_default()
     }
 }

@@ -60,7 +60,7 @@ struct OfProvider {
 pub(crate) struct Metrics {
     /// What the families below have of each provider: every request counts, and a name is looked up once instead of
     /// once for each family.
-    by_provider: RwLock<HashMap<ProviderName, Arc<OfProvider>>>,
+    by_provider: RwLock<HashMap<ProviderName, OfProvider>>,
     admitted: Counter,
     refused: Family<ByCode, Counter>,
     ended: Family<ByEnd, Counter>,
@@ -172,8 +172,18 @@ impl Metrics {
     }
 
     pub(crate) fn ended(&self, ending: &Ending, provider: &ProviderName) {
+        let known = self.by_provider.read();
+        if let Some(counters) = known.get(provider) {
+            return self.count(ending, provider, counters);
+        }
+        drop(known);
+        let mut by_provider = self.by_provider.write();
+        let counters = by_provider.entry(provider.clone()).or_default();
+        self.count(ending, provider, counters);
+    }
+
+    fn count(&self, ending: &Ending, provider: &ProviderName, counters: &OfProvider) {
         let name = || provider.as_str().to_owned();
-        let counters = self.of_provider(provider);
         counters.ended[ending.outcome as usize]
             .get_or_init(|| {
                 let by_end = ByEnd {
@@ -205,17 +215,6 @@ impl Metrics {
                 .get_or_init(|| self.cost_nanos.get_or_create_owned(&by_provider()))
                 .inc_by(nanos(ending.cost));
         }
-    }
-
-    fn of_provider(&self, name: &ProviderName) -> Arc<OfProvider> {
-        if let Some(counters) = self.by_provider.read().get(name) {
-            return counters.clone();
-        }
-        self.by_provider
-            .write()
-            .entry(name.clone())
-            .or_default()
-            .clone()
     }
 }
 

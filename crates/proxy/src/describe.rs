@@ -45,8 +45,8 @@ impl Description {
     /// Who served it.
     pub(crate) fn route(&mut self, admission: &Admission) {
         let candidate = admission.candidate();
-        self.set(&headers::MODEL, &candidate.model);
-        self.set(&headers::PROVIDER, candidate.provider.name.as_str());
+        self.text(&headers::MODEL, &candidate.model);
+        self.text(&headers::PROVIDER, candidate.provider.name.as_str());
     }
 
     /// What is left of the tightest limits.
@@ -64,16 +64,35 @@ impl Description {
 
     fn rate(&mut self, names: &[HeaderName; 3], rate: &RateLimit) {
         let [limit, remaining, reset] = names;
-        self.set(limit, rate.limit);
-        self.set(remaining, rate.remaining);
+        self.number(limit, rate.limit, "");
+        self.number(remaining, rate.remaining, "");
         // As OpenAI writes it: a number with its unit.
-        self.set(reset, format_args!("{}s", rate.reset_seconds));
+        self.number(reset, rate.reset_seconds, "s");
+    }
+
+    /// As [`Self::set`], past the machinery of formatting, which costs more than these texts.
+    fn text(&mut self, name: &HeaderName, text: &str) {
+        self.texts.extend_from_slice(text.as_bytes());
+        self.take_text(name);
+    }
+
+    /// As [`Self::text`], for a whole number.
+    fn number(&mut self, name: &HeaderName, number: impl itoa::Integer, unit: &str) {
+        let mut digits = itoa::Buffer::new();
+        self.texts
+            .extend_from_slice(digits.format(number).as_bytes());
+        self.text(name, unit);
     }
 
     /// Sets a header, when the text can be one. A text beyond ASCII cannot: readers differ in what they take it for.
     pub(crate) fn set(&mut self, name: &HeaderName, text: impl Display) {
         // Writing to memory does not fail, and none of these texts refuses to be written.
         let _ = write!(self.texts, "{text}");
+        self.take_text(name);
+    }
+
+    /// Makes a header of what was written since the last one.
+    fn take_text(&mut self, name: &HeaderName) {
         let text = self.texts.split().freeze();
         if text.is_ascii()
             && let Ok(value) = HeaderValue::from_maybe_shared(text)

@@ -1,7 +1,6 @@
 //! What every request of the data plane uses.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,7 +29,6 @@ pub(crate) struct Shared {
     pub(crate) config: ProxyConfig,
     pub(crate) shutdown: Shutdown,
     pub(crate) metrics: Metrics,
-    in_flight: AtomicUsize,
 }
 
 impl Shared {
@@ -47,7 +45,6 @@ impl Shared {
             config,
             shutdown,
             metrics,
-            in_flight: AtomicUsize::new(0),
         }
     }
 
@@ -60,11 +57,11 @@ impl Shared {
             )
             .with_retry_after(1));
         }
-        let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let before = self.metrics.in_flight.inc();
         // Counted already, so that the place is given back in either case.
         let slot = Slot(self.clone());
-        self.metrics.in_flight.inc();
-        if before >= self.config.max_concurrent_requests {
+        if usize::try_from(before).is_ok_and(|before| before >= self.config.max_concurrent_requests)
+        {
             return Err(GatewayError::new(
                 ErrorKind::Overloaded,
                 "too many requests are running at once; try again in a moment",
@@ -87,7 +84,6 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.in_flight.dec();
     }
 }
