@@ -26,42 +26,40 @@ pub(crate) mod view;
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
 use tollgate_domain::ids::ProfileId;
 use tollgate_storage::{Constraint, Db, StorageError, Tx, copies, profiles};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::view::AccessProfileView;
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// The operations on access profiles.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(
-            list::list_access_profiles,
-            create::create_access_profile
-        ))
-        .routes(routes!(
-            get::get_access_profile,
-            update::update_access_profile,
-            update::patch_access_profile,
-            delete::delete_access_profile
-        ))
-        .routes(routes!(activate::activate_access_profile))
-        .routes(routes!(activate::deactivate_access_profile))
-        .routes(routes!(clone::clone_access_profile))
-        .routes(routes!(propagate::propagate_access_profile))
-        .routes(routes!(drift::list_access_profile_drift))
-        .routes(routes!(simulate::simulate_access_profile))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_access_profiles, create::create_access_profile))
+        .routes(|| {
+            routes!(
+                get::get_access_profile,
+                update::update_access_profile,
+                update::patch_access_profile,
+                delete::delete_access_profile
+            )
+        })
+        .routes(|| routes!(activate::activate_access_profile))
+        .routes(|| routes!(activate::deactivate_access_profile))
+        .routes(|| routes!(clone::clone_access_profile))
+        .routes(|| routes!(propagate::propagate_access_profile))
+        .routes(|| routes!(drift::list_access_profile_drift))
+        .routes(|| routes!(simulate::simulate_access_profile))
         .merge(roles::operations())
         .merge(versions::operations())
-        .routes(routes!(audit_logs::list_all_access_profile_audit_logs))
-        .routes(routes!(audit_logs::list_access_profile_audit_logs))
+        .routes(|| routes!(audit_logs::list_all_access_profile_audit_logs))
+        .routes(|| routes!(audit_logs::list_access_profile_audit_logs))
         .merge(user_copies::operations())
         .merge(user_keys::operations())
 }
 
 /// Operations that another one replaces, wherever they are mounted.
-pub(crate) fn superseded_operations() -> OpenApiRouter<ManagementState> {
+pub(crate) fn superseded_operations() -> Operations {
     user_keys::superseded_operations()
 }
 

@@ -13,21 +13,22 @@ use tollgate_domain::permission::Permission;
 use tollgate_storage::Db;
 use tollgate_storage::management_keys::{self, ManagementKey};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// The operations on management keys.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_api_keys, create::create_api_key))
-        .routes(routes!(
-            get::get_api_key,
-            update::update_api_key,
-            delete::delete_api_key
-        ))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_api_keys, create::create_api_key))
+        .routes(|| {
+            routes!(
+                get::get_api_key,
+                update::update_api_key,
+                delete::delete_api_key
+            )
+        })
 }
 
 /// A management key. Its secret is shown once, when it is made.

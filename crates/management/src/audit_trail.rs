@@ -4,18 +4,17 @@ use serde::{Deserialize, Serialize};
 use tollgate_domain::Timestamp;
 use tollgate_storage::audit::{self, AuditEntry, AuditFilter};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answers::Refusals;
 use crate::context::{Require, ViewAuditLogs};
 use crate::extract::{Json, Page, Query, count};
+use crate::operations::Operations;
 use crate::problem::Answer;
-use crate::state::ManagementState;
 
 /// The operation on the audit trail.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new().routes(routes!(list_audit_entries))
+pub(crate) fn operations() -> Operations {
+    Operations::new().routes(|| routes!(list_audit_entries))
 }
 
 /// Which entries.

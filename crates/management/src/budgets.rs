@@ -2,12 +2,11 @@
 
 mod adjust;
 
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::state::ManagementState;
+use crate::operations::Operations;
 
 /// The operation on budget lines.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new().routes(routes!(adjust::adjust_budget))
+pub(crate) fn operations() -> Operations {
+    Operations::new().routes(|| routes!(adjust::adjust_budget))
 }

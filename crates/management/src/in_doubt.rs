@@ -13,17 +13,16 @@ use tollgate_domain::limits::MeterKind;
 use tollgate_domain::snapshot::Snapshot;
 use tollgate_storage::in_doubt::InDoubt;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::limits::money;
-use crate::state::ManagementState;
+use crate::operations::Operations;
 
 /// The operations on amounts in doubt.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_in_doubt))
-        .routes(routes!(resolve::resolve_in_doubt))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_in_doubt))
+        .routes(|| routes!(resolve::resolve_in_doubt))
 }
 
 /// A request that was charged in doubt.

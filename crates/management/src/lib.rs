@@ -31,6 +31,7 @@ mod mcp;
 mod meters;
 mod model_configs;
 mod openapi;
+mod operations;
 mod policy;
 mod prices;
 mod problem;

@@ -12,20 +12,19 @@ use tollgate_domain::ids::{ProfileId, UserId, VirtualKeyId};
 use tollgate_domain::provider::ProviderName;
 use tollgate_storage::request_log::{LogFilter, LoggedRequest};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::extract::parse_query;
 use crate::limits::money;
+use crate::operations::Operations;
 use crate::problem::Problem;
-use crate::state::ManagementState;
 
 /// The operations on the request log.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_logs))
-        .routes(routes!(stats::get_log_stats))
-        .routes(routes!(get::get_log))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_logs))
+        .routes(|| routes!(stats::get_log_stats))
+        .routes(|| routes!(get::get_log))
 }
 
 /// Which requests.

@@ -10,15 +10,14 @@ use tollgate_domain::access::profile::{McpGrants, ToolAction, ToolOverride};
 use tollgate_domain::ids::McpClientId;
 use tollgate_storage::mcp::clients as stored;
 use tollgate_storage::{Db, Tx};
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::body::Problems;
+use crate::operations::Operations;
 use crate::problem::Answer;
-use crate::state::ManagementState;
 use crate::virtual_keys::McpConfigInput;
 
 /// The operations on MCP clients and tool groups.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
+pub(crate) fn operations() -> Operations {
     clients::operations().merge(tool_groups::operations())
 }
 

@@ -12,27 +12,25 @@ use tollgate_domain::ids::ModelConfigId;
 use tollgate_storage::model_configs::{self, StoredModelConfig};
 use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::context::Context;
 use crate::limits::{BudgetView, RateLimitView, Readings};
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 use crate::provider_configs::{view_budgets, view_rate_limit};
-use crate::state::ManagementState;
 
 /// The operations on limits on models.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(
-            list::list_model_configs,
-            create::create_model_config
-        ))
-        .routes(routes!(
-            get::get_model_config,
-            update::update_model_config,
-            delete::delete_model_config
-        ))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_model_configs, create::create_model_config))
+        .routes(|| {
+            routes!(
+                get::get_model_config,
+                update::update_model_config,
+                delete::delete_model_config
+            )
+        })
 }
 
 /// A limit on a model.

@@ -3,14 +3,13 @@
 mod effective;
 mod explain;
 
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::state::ManagementState;
+use crate::operations::Operations;
 
 /// The operations on the policy.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(explain::explain_decision))
-        .routes(routes!(effective::get_effective_policy))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(explain::explain_decision))
+        .routes(|| routes!(effective::get_effective_policy))
 }

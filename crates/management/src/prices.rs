@@ -10,18 +10,17 @@ use tollgate_domain::catalog::{ModelInfo, Prices};
 use tollgate_domain::money::{ParseUsdError, parse_scaled};
 use utoipa::ToSchema;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::body::{FromJson, Node, Problems};
+use crate::operations::Operations;
 use crate::problem::TOO_PRECISE;
-use crate::state::ManagementState;
 
 /// The operations on prices.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_prices))
-        .routes(routes!(put::set_price, delete::delete_price))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_prices))
+        .routes(|| routes!(put::set_price, delete::delete_price))
 }
 
 /// Decimals of a dollar in a pico-dollar a token, when a million tokens are counted at once.

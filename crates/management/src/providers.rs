@@ -15,25 +15,26 @@ use tollgate_domain::provider::{NetworkSettings, ProviderName};
 use tollgate_storage::providers::{self, StoredProvider};
 use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::keys::ProviderKeyView;
 pub(crate) use self::settings::{MASK, NO_VALUE, check_server_url};
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// The operations on providers, their keys and models.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_providers, create::create_provider))
-        .routes(routes!(
-            get::get_provider,
-            update::update_provider,
-            delete::delete_provider
-        ))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_providers, create::create_provider))
+        .routes(|| {
+            routes!(
+                get::get_provider,
+                update::update_provider,
+                delete::delete_provider
+            )
+        })
         .merge(keys::operations())
-        .routes(routes!(models::list_models))
+        .routes(|| routes!(models::list_models))
 }
 
 /// A provider. Its secrets are never shown.

@@ -9,12 +9,12 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::limits::Meter;
 use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::answers::Refusals;
 use crate::extract::Json;
 use crate::meters::{LimitReading, copy_meters, read_meters};
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 use crate::secrets::{MANAGEMENT_KEY_PREFIX, VIRTUAL_KEY_PREFIX, hash_secret};
 use crate::state::ManagementState;
@@ -30,8 +30,8 @@ const KEY_HEADERS: [&str; 6] = [
 ];
 
 /// The one operation whose credential is a virtual key.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new().routes(routes!(get_virtual_key_quota))
+pub(crate) fn operations() -> Operations {
+    Operations::new().routes(|| routes!(get_virtual_key_quota))
 }
 
 /// What is left for a key.

@@ -14,26 +14,23 @@ use tollgate_domain::permission::Permission;
 use tollgate_storage::roles::Role;
 use tollgate_storage::{Constraint, Db, StorageError, roles};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// The operations on roles.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_roles, create::create_role))
-        .routes(routes!(
-            get::get_role,
-            update::update_role,
-            delete::delete_role
-        ))
-        .routes(routes!(
-            permissions::get_role_permissions,
-            permissions::set_role_permissions
-        ))
-        .routes(routes!(permissions::list_permissions))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_roles, create::create_role))
+        .routes(|| routes!(get::get_role, update::update_role, delete::delete_role))
+        .routes(|| {
+            routes!(
+                permissions::get_role_permissions,
+                permissions::set_role_permissions
+            )
+        })
+        .routes(|| routes!(permissions::list_permissions))
 }
 
 /// A role of the management API.

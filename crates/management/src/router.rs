@@ -7,6 +7,7 @@ use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::state::ManagementState;
 use crate::{
@@ -60,21 +61,21 @@ pub(crate) const TAGS: &[(&str, &str)] = &[
 ];
 
 /// Operations by where they are mounted and what guards them.
-struct Operations {
+struct Places {
     /// Under `/api/governance`, behind the door.
-    governance: OpenApiRouter<ManagementState>,
+    governance: Operations,
     /// Under `/api`, behind the door.
-    api: OpenApiRouter<ManagementState>,
+    api: Operations,
     /// Under `/api/governance`, with a door of their own.
-    own_door: OpenApiRouter<ManagementState>,
+    own_door: Operations,
     /// Under `/api` as well, and deprecated there: the same operations as under `/api/governance`.
-    short: OpenApiRouter<ManagementState>,
+    short: Operations,
     /// Under both, and deprecated everywhere.
-    superseded: OpenApiRouter<ManagementState>,
+    superseded: Operations,
 }
 
-fn operations() -> Operations {
-    Operations {
+fn places() -> Places {
+    Places {
         governance: access_profiles::operations()
             .merge(users::operations())
             .merge(roles::operations())
@@ -100,22 +101,15 @@ fn operations() -> Operations {
 
 /// All operations, for the description.
 pub(crate) fn documented() -> OpenApiRouter<ManagementState> {
-    let operations = operations();
+    let places = places();
+    let governance = places
+        .governance
+        .merge(places.own_door)
+        .merge(places.superseded.clone());
+    let api = places.api.merge(places.short).merge(places.superseded);
     OpenApiRouter::new()
-        .nest(
-            "/api/governance",
-            operations
-                .governance
-                .merge(operations.own_door)
-                .merge(operations.superseded.clone()),
-        )
-        .nest(
-            "/api",
-            operations
-                .api
-                .merge(operations.short)
-                .merge(operations.superseded),
-        )
+        .nest("/api/governance", governance.documented())
+        .nest("/api", api.documented())
 }
 
 /// The management API with its description.
@@ -124,25 +118,22 @@ pub(crate) fn documented() -> OpenApiRouter<ManagementState> {
 /// the route, `edge::deprecated` or `edge::superseded` on paths that were replaced, `door::authenticate`, and the permission that the operation's
 /// first argument demands. Nothing is decided on the raw path: what does not match a route exactly is not found.
 pub fn router(state: ManagementState) -> Router {
-    let operations = operations();
+    let places = places();
     let door = || from_fn_with_state(state.clone(), door::authenticate);
-    let guarded = |routes: OpenApiRouter<ManagementState>| {
+    let guarded = |operations: Operations| {
         let repeat = from_fn_with_state(state.clone(), idempotency::repeat);
-        Router::from(routes).route_layer(repeat).route_layer(door())
+        operations.router().route_layer(repeat).route_layer(door())
     };
-    let short = guarded(operations.short).route_layer(from_fn(edge::deprecated));
-    let superseded = guarded(operations.superseded).route_layer(from_fn(edge::superseded));
+    let short = guarded(places.short).route_layer(from_fn(edge::deprecated));
+    let superseded = guarded(places.superseded).route_layer(from_fn(edge::superseded));
     Router::new()
         .nest(
             "/api/governance",
-            guarded(operations.governance)
-                .merge(Router::from(operations.own_door))
+            guarded(places.governance)
+                .merge(places.own_door.router())
                 .merge(superseded.clone()),
         )
-        .nest(
-            "/api",
-            guarded(operations.api).merge(short).merge(superseded),
-        )
+        .nest("/api", guarded(places.api).merge(short).merge(superseded))
         .route("/openapi.json", get(openapi::get_openapi))
         .route("/docs", get(openapi::get_docs))
         .fallback(edge::unknown_path)

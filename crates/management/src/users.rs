@@ -13,23 +13,18 @@ use tollgate_domain::ids::UserId;
 use tollgate_storage::users::User;
 use tollgate_storage::{Constraint, Db, StorageError, users};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access_profiles::user_copies::NewVirtualKey;
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// The operations on users.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_users, create::create_user))
-        .routes(routes!(
-            get::get_user,
-            update::update_user,
-            delete::delete_user
-        ))
-        .routes(routes!(role::set_user_role))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_users, create::create_user))
+        .routes(|| routes!(get::get_user, update::update_user, delete::delete_user))
+        .routes(|| routes!(role::set_user_role))
 }
 
 /// A user.

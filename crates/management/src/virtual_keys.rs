@@ -18,7 +18,6 @@ use tollgate_domain::snapshot::{GroupId, KeyHolder};
 use tollgate_storage::virtual_keys::{self, VirtualKey};
 use tollgate_storage::{Db, StorageError};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use self::content::McpConfigInput;
@@ -27,25 +26,27 @@ use crate::access_profiles::view::{price_word, reservation_word};
 use crate::context::Context;
 use crate::limits::{BudgetView, RateLimitView, Readings};
 use crate::mcp::tools_by_client;
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 use crate::provider_configs::{ProviderConfigView, view_budgets, view_rate_limit};
-use crate::state::ManagementState;
 
 /// The operations on virtual keys.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_virtual_keys, create::create_virtual_key))
-        .routes(routes!(
-            get::get_virtual_key,
-            update::update_virtual_key,
-            delete::delete_virtual_key
-        ))
-        .routes(routes!(rotate::rotate_virtual_key))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_virtual_keys, create::create_virtual_key))
+        .routes(|| {
+            routes!(
+                get::get_virtual_key,
+                update::update_virtual_key,
+                delete::delete_virtual_key
+            )
+        })
+        .routes(|| routes!(rotate::rotate_virtual_key))
 }
 
 /// The operation whose credential is the key's secret from before a scheduled rotation.
-pub(crate) fn own_door_operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new().routes(routes!(collect::collect_virtual_key_secret))
+pub(crate) fn own_door_operations() -> Operations {
+    Operations::new().routes(|| routes!(collect::collect_virtual_key_secret))
 }
 
 /// A virtual key.

@@ -15,26 +15,27 @@ use tollgate_domain::ids::WebhookId;
 use tollgate_storage::webhooks::{self, StoredWebhook};
 use tollgate_storage::{Db, PageRequest};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// Every entry of the audit trail looks at all of them, so they are few.
 const MAX_WEBHOOKS: u64 = 100;
 
 /// The operations on webhooks.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_webhooks, create::create_webhook))
-        .routes(routes!(
-            get::get_webhook,
-            update::update_webhook,
-            delete::delete_webhook
-        ))
-        .routes(routes!(deliveries::list_webhook_deliveries))
-        .routes(routes!(redeliver::redeliver_to_webhook))
+pub(crate) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_webhooks, create::create_webhook))
+        .routes(|| {
+            routes!(
+                get::get_webhook,
+                update::update_webhook,
+                delete::delete_webhook
+            )
+        })
+        .routes(|| routes!(deliveries::list_webhook_deliveries))
+        .routes(|| routes!(redeliver::redeliver_to_webhook))
 }
 
 /// A webhook. Its secret is never shown.

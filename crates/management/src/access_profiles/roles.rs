@@ -3,14 +3,13 @@
 mod attach;
 mod detach;
 
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::state::ManagementState;
+use crate::operations::Operations;
 
 /// The operations on a profile's roles.
-pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(attach::attach_access_profile_roles))
-        .routes(routes!(detach::detach_access_profile_role))
+pub(super) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(attach::attach_access_profile_roles))
+        .routes(|| routes!(detach::detach_access_profile_role))
 }

@@ -14,7 +14,6 @@ use tollgate_domain::ids::BudgetId;
 use tollgate_domain::limits::Meter;
 use tollgate_storage::virtual_keys::VirtualKey;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::view::{
@@ -24,22 +23,26 @@ use super::view::{
 use crate::context::Context;
 use crate::limits::{Override, Readings};
 use crate::meters::copy_meters;
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 use crate::provider_configs::{view_budgets, view_rate_limit};
-use crate::state::ManagementState;
 
 /// The operations on a user's copies.
-pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(
-            list::list_user_access_profiles,
-            assign::assign_access_profile
-        ))
-        .routes(routes!(detach::detach_access_profile))
-        .routes(routes!(
-            override_budget::set_budget_override,
-            override_budget::delete_budget_override
-        ))
+pub(super) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| {
+            routes!(
+                list::list_user_access_profiles,
+                assign::assign_access_profile
+            )
+        })
+        .routes(|| routes!(detach::detach_access_profile))
+        .routes(|| {
+            routes!(
+                override_budget::set_budget_override,
+                override_budget::delete_budget_override
+            )
+        })
 }
 
 /// A key just made, with its secret for the only time.

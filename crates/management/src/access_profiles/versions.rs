@@ -12,19 +12,18 @@ use tollgate_domain::ids::ProfileId;
 use tollgate_storage::Db;
 use tollgate_storage::profiles::versions::{self, ProfileSnapshot, ProfileVersion};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// The operations on versions.
-pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_access_profile_versions))
-        .routes(routes!(get::get_access_profile_version))
-        .routes(routes!(diff::diff_access_profile_versions))
-        .routes(routes!(restore::restore_access_profile_version))
+pub(super) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_access_profile_versions))
+        .routes(|| routes!(get::get_access_profile_version))
+        .routes(|| routes!(diff::diff_access_profile_versions))
+        .routes(|| routes!(restore::restore_access_profile_version))
 }
 
 /// A version of a profile.

@@ -7,7 +7,6 @@ use tollgate_domain::snapshot::GroupId;
 use tollgate_storage::groups::{GroupKind, members};
 use tollgate_storage::{Db, StorageError};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::content::{CreateGroup, Of, UpdateGroup};
@@ -25,12 +24,12 @@ use crate::context::{
     ViewCustomers, ViewTeams, ViewUsers,
 };
 use crate::extract::{Json, PartQuery, Path, Query, count};
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 use crate::users;
 
 /// The operations on teams, customers and business units.
-pub(crate) fn operations() -> OpenApiRouter<ManagementState> {
+pub(crate) fn operations() -> Operations {
     team::operations()
         .merge(customer::operations())
         .merge(business_unit::operations())
@@ -48,13 +47,13 @@ macro_rules! family {
         mod $module {
             use super::*;
 
-            pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-                OpenApiRouter::new()
-                    .routes(routes!($list_op, $create_op))
-                    .routes(routes!($get_op, $update_op, $delete_op))
-                    .routes(routes!($list_members_op, $add_member_op))
-                    .routes(routes!($remove_member_op))
-                    .routes(routes!($get_profile_op, $set_profile_op, $remove_profile_op))
+            pub(super) fn operations() -> Operations {
+                Operations::new()
+                    .routes(|| routes!($list_op, $create_op))
+                    .routes(|| routes!($get_op, $update_op, $delete_op))
+                    .routes(|| routes!($list_members_op, $add_member_op))
+                    .routes(|| routes!($remove_member_op))
+                    .routes(|| routes!($get_profile_op, $set_profile_op, $remove_profile_op))
             }
 
             /// A part of the list.
@@ -267,8 +266,8 @@ pub(crate) struct UserTeamList {
 }
 
 /// The operations on a user's teams.
-pub(crate) fn user_teams() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new().routes(routes!(list_user_teams, set_user_teams))
+pub(crate) fn user_teams() -> Operations {
+    Operations::new().routes(|| routes!(list_user_teams, set_user_teams))
 }
 
 async fn read_teams(db: impl Into<Db<'_>>, user: UserId) -> Answer<UserTeams> {

@@ -16,23 +16,24 @@ use tollgate_domain::ids::McpClientId;
 use tollgate_storage::mcp::clients::{self, ConnectionType, StoredMcpClient};
 use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::limits::money;
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 use crate::providers::MASK;
-use crate::state::ManagementState;
 
-pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_mcp_clients))
-        .routes(routes!(create::create_mcp_client))
-        .routes(routes!(
-            get::get_mcp_client,
-            update::update_mcp_client,
-            delete::delete_mcp_client
-        ))
+pub(super) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_mcp_clients))
+        .routes(|| routes!(create::create_mcp_client))
+        .routes(|| {
+            routes!(
+                get::get_mcp_client,
+                update::update_mcp_client,
+                delete::delete_mcp_client
+            )
+        })
 }
 
 /// An MCP client. Its address, headers and environment are secrets and shown as masks, which keep the secret when they

@@ -12,21 +12,22 @@ use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use tollgate_storage::mcp::tool_groups::{self, ClientTools, ToolGroup};
 use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::body::{Existing, body};
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
-pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_tool_groups, create::create_tool_group))
-        .routes(routes!(
-            get::get_tool_group,
-            update::update_tool_group,
-            delete::delete_tool_group
-        ))
+pub(super) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_tool_groups, create::create_tool_group))
+        .routes(|| {
+            routes!(
+                get::get_tool_group,
+                update::update_tool_group,
+                delete::delete_tool_group
+            )
+        })
 }
 
 body! {

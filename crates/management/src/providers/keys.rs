@@ -17,13 +17,12 @@ use tollgate_storage::{Constraint, Db, StorageError};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::settings::MASK;
 use crate::body::{FromJson, Node, NotBlank, Problems, Reference, Secret};
+use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
-use crate::state::ManagementState;
 
 /// What a value that names an environment variable starts with.
 const ENV_PREFIX: &str = "env.";
@@ -31,16 +30,10 @@ const ENV_PREFIX: &str = "env.";
 const MAX_VALUE: usize = 16_384;
 
 /// The operations on provider keys.
-pub(super) fn operations() -> OpenApiRouter<ManagementState> {
-    OpenApiRouter::new()
-        .routes(routes!(
-            list::list_provider_keys,
-            create::create_provider_key
-        ))
-        .routes(routes!(
-            update::update_provider_key,
-            delete::delete_provider_key
-        ))
+pub(super) fn operations() -> Operations {
+    Operations::new()
+        .routes(|| routes!(list::list_provider_keys, create::create_provider_key))
+        .routes(|| routes!(update::update_provider_key, delete::delete_provider_key))
 }
 
 /// A provider's key. Its value is never shown.
