@@ -38,40 +38,47 @@ pub(crate) struct List {
 /// What is found by a search that selects little; one that finds more is remembered instead.
 const FEW: usize = 256;
 
-/// A page of the rows with `wanted` in their text that `filter` lets through, and how many there are of them in all.
-/// `filter` appends conditions to a statement, or nothing.
+/// Which rows of a list.
+pub(crate) struct Wanted<'a, F> {
+    /// With this in their text.
+    pub(crate) text: Option<&'a str>,
+    /// That have what these conditions ask for: appends them to a statement, or nothing.
+    pub(crate) filter: F,
+    /// Whether those conditions are looked up in an index that has few rows for most of what it can be asked for.
+    pub(crate) is_selective: bool,
+}
+
+/// A page of the rows that are wanted, and how many there are of them in all.
 pub(crate) async fn page(
     db: &mut Db<'_>,
     list: &List,
-    wanted: Option<&str>,
-    filter: impl Fn(&mut Query),
+    wanted: Wanted<'_, impl Fn(&mut Query)>,
     page: PageRequest,
 ) -> Result<(Vec<Row>, u64)> {
-    let wanted = search::lowered(wanted);
+    let text = search::lowered(wanted.text);
+    let push = |query: &mut Query| {
+        (wanted.filter)(query);
+        if let Some(text) = &text {
+            search::push_text(query, text);
+        }
+    };
     let mut condition = query("");
-    filter(&mut condition);
-    if let Some(wanted) = &wanted {
-        search::push_text(&mut condition, wanted);
-    } else if condition.is_empty() {
+    push(&mut condition);
+    if condition.is_empty() {
         return whole(db, list, page).await;
     }
-    if let Some(wanted) = &wanted
-        && !db.store().known().has(list.kind, &condition)
-    {
-        let search = search::plan_for(db, list.kind, wanted.clone()).await?;
-        if search.is_narrow()
-            && let Some(positions) = few(db, list, &search, &filter).await?
-        {
+    if !db.store().known().has(list.kind, &condition) {
+        let search = search::plan(db, list.kind, wanted.text).await?;
+        let positions = match search {
+            Some(search) if search.is_narrow() => few(db, looked_up(list, &search, push)).await?,
+            _ if wanted.is_selective => few(db, filtered(list, push)).await?,
+            _ => None,
+        };
+        if let Some(positions) = positions {
             let rows = at(db, list, on_page(&positions, page)).await?;
             return Ok((rows, positions.len() as u64));
         }
     }
-    let push = |query: &mut Query| {
-        filter(query);
-        if let Some(wanted) = &wanted {
-            search::push_text(query, wanted);
-        }
-    };
     let matches = matches::matching(db, list, condition, push).await?;
     let rows = at(db, list, &matches.positions(page)).await?;
     Ok((rows, matches.total()))
@@ -97,20 +104,8 @@ async fn whole(db: &mut Db<'_>, list: &List, page: PageRequest) -> Result<(Vec<R
     Ok((db.rows(rows).await?, total))
 }
 
-/// The positions of what a narrow search finds, if it is little.
-async fn few(
-    db: &mut Db<'_>,
-    list: &List,
-    search: &Search,
-    filter: impl Fn(&mut Query),
-) -> Result<Option<Vec<i64>>> {
-    let mut statement = query("select ");
-    statement.push(list.position);
-    statement.push(" as position from ");
-    statement.push(list.table);
-    statement.push(" where true");
-    search.push_with(&mut statement, list.found_id);
-    filter(&mut statement);
+/// The positions that a statement finds, if they are few.
+async fn few(db: &mut Db<'_>, mut statement: Query) -> Result<Option<Vec<i64>>> {
     statement.push(" limit ");
     statement.push_value(FEW as u64 + 1);
     let mut positions: Vec<i64> = (db.rows(statement).await?.iter())
@@ -118,6 +113,37 @@ async fn few(
         .collect::<Result<_>>()?;
     positions.sort_unstable();
     Ok((positions.len() <= FEW).then_some(positions))
+}
+
+/// Finds the positions of the rows that `push` lets through.
+fn filtered(list: &List, push: impl Fn(&mut Query)) -> Query {
+    let mut statement = query("select ");
+    statement.push(list.position);
+    statement.push(" as position from ");
+    statement.push(list.table);
+    statement.push(" where true");
+    push(&mut statement);
+    statement
+}
+
+/// Finds the positions of the rows that a narrow search selects and `push` lets through.
+///
+/// Each row is a query of its own, and the limit keeps its result one value: so what the index selects is looked up row
+/// by row. Engines guess how much that is, and would rather read the whole list than some hundred rows of it.
+fn looked_up(list: &List, search: &Search, push: impl Fn(&mut Query)) -> Query {
+    let mut statement = query("select position from (select (select ");
+    statement.push(list.position);
+    statement.push(" from ");
+    statement.push(list.table);
+    statement.push(" where id = ");
+    statement.push(list.found_id);
+    push(&mut statement);
+    statement.push(") as position from ");
+    search.push_found(&mut statement);
+    statement.push(" limit ");
+    statement.push_value(i64::MAX);
+    statement.push(") as looked_up where position is not null");
+    statement
 }
 
 fn on_page(positions: &[i64], page: PageRequest) -> &[i64] {

@@ -9,7 +9,7 @@ use tollgate_domain::access::profile::{AccessProfile, ProfileContent, Rotation};
 use tollgate_domain::ids::{BudgetId, ProfileId, ProviderConfigId};
 
 use crate::error::{Result, StorageError};
-use crate::lists::{self, List};
+use crate::lists::{self, List, Wanted};
 use crate::page::{Page, PageRequest};
 use crate::search;
 use crate::sql::{Query, Row, query, to_json};
@@ -149,14 +149,12 @@ pub async fn list(
             query.push(")");
         }
     };
-    let (rows, total) = lists::page(
-        &mut db.into(),
-        &LIST,
-        filter.search.as_deref(),
-        tagged,
-        page,
-    )
-    .await?;
+    let wanted = Wanted {
+        text: filter.search.as_deref(),
+        filter: tagged,
+        is_selective: !tags.is_empty(),
+    };
+    let (rows, total) = lists::page(&mut db.into(), &LIST, wanted, page).await?;
     let items = rows.iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items, total })
 }

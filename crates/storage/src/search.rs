@@ -15,7 +15,7 @@ const GRAM: usize = 3;
 const COMMON: i64 = 500;
 /// Only so much of a text is indexed; names are shorter.
 const INDEXED_CHARS: usize = 512;
-/// Only so many pieces of a wanted text are looked at.
+/// Only so many pieces of a wanted text are looked at, and as many again.
 const LOOKED_AT: usize = 64;
 
 /// The text that is searched for a row with these parts.
@@ -122,49 +122,48 @@ pub(crate) async fn plan(
     kind: &'static str,
     wanted: Option<&str>,
 ) -> Result<Option<Search>> {
-    match lowered(wanted) {
-        Some(wanted) => plan_for(db, kind, wanted).await.map(Some),
-        None => Ok(None),
+    let Some(wanted) = lowered(wanted) else {
+        return Ok(None);
+    };
+    let (apart, others) = pieces(&wanted);
+    let mut rare = rarest(db, kind, apart).await?;
+    if rare.is_empty() {
+        rare = rarest(db, kind, others).await?;
     }
+    Ok(Some(Search { kind, wanted, rare }))
 }
 
-/// Chooses the way of searching for a lowered text among `kind`.
-pub(crate) async fn plan_for(
-    db: &mut Db<'_>,
-    kind: &'static str,
-    wanted: String,
-) -> Result<Search> {
-    let mut found = Vec::new();
-    let grams: Vec<String> = grams(&wanted).into_iter().take(LOOKED_AT).collect();
-    if !grams.is_empty() {
-        let mut counts = query("");
-        let mut separator = "";
-        for gram in grams {
-            counts.push(separator);
-            counts.push("select ");
-            counts.push_value(gram.as_str());
-            counts.push(" as gram, count(*) as amount from (select 1 as one from search_grams where kind = ");
-            counts.push_value(kind);
-            counts.push(" and gram = ");
-            counts.push_value(gram);
-            counts.push(" limit ");
-            counts.push_value(COMMON);
-            counts.push(") as found");
-            separator = " union all ";
-        }
-        for row in db.rows(counts).await? {
-            let (amount, gram): (i64, String) = (row.get("amount")?, row.get("gram")?);
-            if amount < COMMON {
-                found.push((amount, gram));
-            }
+/// At most two of these pieces that few rows have, the rarest first.
+async fn rarest(db: &mut Db<'_>, kind: &'static str, pieces: Vec<String>) -> Result<Vec<String>> {
+    if pieces.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut counts = query("");
+    let mut separator = "";
+    for piece in pieces {
+        counts.push(separator);
+        counts.push("select ");
+        counts.push_value(piece.as_str());
+        counts.push(
+            " as gram, count(*) as amount from (select 1 as one from search_grams where kind = ",
+        );
+        counts.push_value(kind);
+        counts.push(" and gram = ");
+        counts.push_value(piece);
+        counts.push(" limit ");
+        counts.push_value(COMMON);
+        counts.push(") as found");
+        separator = " union all ";
+    }
+    let mut rare = Vec::new();
+    for row in db.rows(counts).await? {
+        let (amount, gram): (i64, String) = (row.get("amount")?, row.get("gram")?);
+        if amount < COMMON {
+            rare.push((amount, gram));
         }
     }
-    found.sort_unstable();
-    Ok(Search {
-        kind,
-        wanted,
-        rare: found.into_iter().map(|(_, gram)| gram).take(2).collect(),
-    })
+    rare.sort_unstable();
+    Ok(rare.into_iter().map(|(_, gram)| gram).take(2).collect())
 }
 
 impl Search {
@@ -183,26 +182,30 @@ impl Search {
         self.push_with(query, "cast(entity_id as bigint)");
     }
 
-    /// Appends the condition for a table whose `id` is made of `entity_id` by the expression `id`.
-    pub(crate) fn push_with(&self, query: &mut Query, id: &'static str) {
-        if let Some(rarest) = self.rare.first() {
+    fn push_with(&self, query: &mut Query, id: &'static str) {
+        if self.is_narrow() {
             query.push(" and id in (select ");
             query.push(id);
-            query.push(" from search_grams where kind = ");
-            query.push_value(self.kind);
-            query.push(" and gram = ");
-            query.push_value(rarest.as_str());
-            if let Some(second) = self.rare.get(1) {
-                query
-                    .push(" and exists (select 1 from search_grams as second where second.kind = ");
-                query.push_value(self.kind);
-                query.push(" and second.gram = ");
-                query.push_value(second.as_str());
-                query.push(" and second.entity_id = search_grams.entity_id)");
-            }
+            query.push(" from ");
+            self.push_found(query);
             query.push(")");
         }
         push_text(query, &self.wanted);
+    }
+
+    /// Appends `found`, a table of the `entity_id`s that the index selects.
+    pub(crate) fn push_found(&self, query: &mut Query) {
+        let mut separator = "(";
+        for gram in &self.rare {
+            query.push(separator);
+            query.push("select entity_id from search_grams where kind = ");
+            query.push_value(self.kind);
+            query.push(" and gram = ");
+            query.push_value(gram.as_str());
+            separator = " intersect ";
+        }
+        // The index is in this order, so that SQLite goes through both pieces once, side by side.
+        query.push(" order by entity_id) as found");
     }
 }
 
@@ -215,6 +218,21 @@ fn escape(text: &str) -> String {
         escaped.push(char);
     }
     escaped
+}
+
+/// The pieces of a wanted text: first those that lie side by side and the one at its end, which together are the whole
+/// text and say the most with the fewest, then the others.
+fn pieces(wanted: &str) -> (Vec<String>, Vec<String>) {
+    let chars: Vec<char> = wanted.chars().take(INDEXED_CHARS).collect();
+    let last = chars.len().saturating_sub(GRAM);
+    let (mut apart, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for (place, gram) in chars.windows(GRAM).enumerate() {
+        let is_apart = place % GRAM == 0 || place == last;
+        let set = if is_apart { &mut apart } else { &mut others };
+        set.insert(gram.iter().collect::<String>());
+    }
+    let others = others.difference(&apart).take(LOOKED_AT).cloned().collect();
+    (apart.into_iter().take(LOOKED_AT).collect(), others)
 }
 
 fn grams(text: &str) -> BTreeSet<String> {
@@ -234,6 +252,15 @@ mod tests {
         let expected: BTreeSet<String> = ["ana", "ban", "nan"].map(str::to_owned).into();
         assert_eq!(grams("banana"), expected);
         assert!(grams("ab").is_empty());
+    }
+
+    #[test]
+    fn pieces_side_by_side_are_the_whole_text() {
+        let (apart, others) = pieces("0012345");
+        assert_eq!(apart, ["001", "234", "345"]);
+        assert_eq!(others, ["012", "123"]);
+        assert_eq!(pieces("aaaaaa"), (vec!["aaa".to_owned()], Vec::new()));
+        assert_eq!(pieces("ab"), (Vec::new(), Vec::new()));
     }
 
     #[test]

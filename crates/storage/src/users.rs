@@ -5,7 +5,7 @@ use tollgate_domain::ids::{RoleId, UserId, VirtualKeyId};
 use tollgate_domain::snapshot::SnapshotChange;
 
 use crate::error::Result;
-use crate::lists::{self, List};
+use crate::lists::{self, List, Wanted};
 use crate::page::{Page, PageRequest};
 use crate::search;
 use crate::sql::{Query, Row, query};
@@ -118,14 +118,12 @@ pub async fn list(
             query.push_value(role.0);
         }
     };
-    let (rows, total) = lists::page(
-        &mut db.into(),
-        &LIST,
-        filter.search.as_deref(),
-        of_role,
-        page,
-    )
-    .await?;
+    let wanted = Wanted {
+        text: filter.search.as_deref(),
+        filter: of_role,
+        is_selective: false,
+    };
+    let (rows, total) = lists::page(&mut db.into(), &LIST, wanted, page).await?;
     let items = rows.iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items, total })
 }

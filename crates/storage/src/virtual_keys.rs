@@ -9,7 +9,7 @@ use tollgate_domain::snapshot::{GroupId, KeyHash, KeyHolder, SnapshotChange};
 
 use crate::error::Result;
 use crate::group_id;
-use crate::lists::{self, List};
+use crate::lists::{self, List, Wanted};
 use crate::page::{Page, PageRequest};
 use crate::search;
 use crate::sql::{Query, Row, corrupt, query, to_json};
@@ -168,14 +168,12 @@ pub async fn list(
             query.push_value(group_id::text(group));
         }
     };
-    let (rows, total) = lists::page(
-        &mut db.into(),
-        &LIST,
-        filter.search.as_deref(),
-        of_holder,
-        page,
-    )
-    .await?;
+    let wanted = Wanted {
+        text: filter.search.as_deref(),
+        filter: of_holder,
+        is_selective: filter.user.is_some() || filter.group.is_some(),
+    };
+    let (rows, total) = lists::page(&mut db.into(), &LIST, wanted, page).await?;
     let items = rows.iter().map(read).collect::<Result<_>>()?;
     Ok(Page { items, total })
 }

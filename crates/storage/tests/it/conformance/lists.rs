@@ -310,4 +310,20 @@ on_both_engines! {
     async fn profiles_are_paged_as_a_plain_list(fixture: &Fixture) {
         super::check(fixture, Long::Profiles, SOME).await;
     }
+
+    async fn tags_of_few_and_of_very_many_profiles_are_found(fixture: &Fixture) {
+        let mut plain: Vec<Plain> = (1..=300).map(|number| Chance(number).row(number)).collect();
+        for row in &mut plain {
+            row.has_mark = row.number % 100 == 0;
+        }
+        in_tx!(fixture.store, tx => for row in &plain {
+            Long::Profiles.create(&mut tx, row).await;
+        });
+        for (tag, offset, on_page, expected) in [("all", 290, 10, 300), ("MARKED", 1, 2, 3), ("none", 0, 0, 0)] {
+            let filter = ProfileFilter { tags: vec![tag.to_owned()], ..ProfileFilter::default() };
+            let page = PageRequest { limit: 25, offset };
+            let found = profiles::list(&fixture.store, &filter, page).await.unwrap();
+            assert_eq!((found.items.len(), found.total), (on_page, expected), "{tag}");
+        }
+    }
 }
