@@ -115,7 +115,7 @@ pub async fn create(tx: &mut Tx, group: &StoredGroup) -> Result<()> {
     )
     .await?;
     put_parents(tx, group).await?;
-    search::index(tx, kind.list(), &group_id::text(group.id), &text).await?;
+    search::index(tx, kind.list(), &group_id::text(group.id), "", &text).await?;
     totals::add(tx, kind.list(), 1).await?;
     tx.changed(SnapshotChange::Group(group.id));
     Ok(())
@@ -193,6 +193,8 @@ pub(crate) async fn batch(
 pub async fn update(tx: &mut Tx, group: &StoredGroup) -> Result<bool> {
     let kind = GroupKind::of(group.id);
     let text = search::text(&[&group.name]);
+    let id = group_id::text(group.id);
+    let before = search::text_before(tx, "groups", id.as_str()).await?;
     let changed = tx
         .execute(
             query(
@@ -200,7 +202,7 @@ pub async fn update(tx: &mut Tx, group: &StoredGroup) -> Result<bool> {
                      updated_at = $7
                  where id = $1",
             )
-            .bind(group_id::text(group.id))
+            .bind(id.as_str())
             .bind(group.name.as_str())
             .bind(group.name.to_lowercase())
             .bind(group.description.as_deref())
@@ -212,7 +214,7 @@ pub async fn update(tx: &mut Tx, group: &StoredGroup) -> Result<bool> {
         > 0;
     if changed {
         put_parents(tx, group).await?;
-        search::index(tx, kind.list(), &group_id::text(group.id), &text).await?;
+        search::index(tx, kind.list(), &id, &before, &text).await?;
         tx.changed(SnapshotChange::Group(group.id));
     }
     Ok(changed)
@@ -223,9 +225,9 @@ pub async fn update(tx: &mut Tx, group: &StoredGroup) -> Result<bool> {
 /// # Errors
 /// [`StorageError::Reference`](crate::StorageError::Reference) while it stands above another group.
 pub async fn delete(tx: &mut Tx, id: GroupId) -> Result<bool> {
-    let text = group_id::text(id);
+    let id_text = group_id::text(id);
     let keys = tx
-        .rows(query("select id from virtual_keys where group_id = $1").bind(text.as_str()))
+        .rows(query("select id from virtual_keys where group_id = $1").bind(id_text.as_str()))
         .await?;
     for row in &keys {
         let key: VirtualKeyId = row.parse("id")?;
@@ -235,16 +237,17 @@ pub async fn delete(tx: &mut Tx, id: GroupId) -> Result<bool> {
         tx.changed(SnapshotChange::User(member));
     }
     let deleted = tx
-        .execute(query("delete from groups where id = $1").bind(text.as_str()))
-        .await?
-        > 0;
-    if deleted {
-        let list = GroupKind::of(id).list();
-        search::remove(tx, list, &text).await?;
-        totals::add(tx, list, -1).await?;
-        tx.changed(SnapshotChange::Group(id));
-    }
-    Ok(deleted)
+        .row(query("delete from groups where id = $1 returning search_text").bind(id_text.as_str()))
+        .await?;
+    let Some(row) = deleted else {
+        return Ok(false);
+    };
+    let text: String = row.get("search_text")?;
+    let list = GroupKind::of(id).list();
+    search::index(tx, list, &id_text, &text, "").await?;
+    totals::add(tx, list, -1).await?;
+    tx.changed(SnapshotChange::Group(id));
+    Ok(true)
 }
 
 async fn put_parents(tx: &mut Tx, group: &StoredGroup) -> Result<()> {

@@ -98,7 +98,7 @@ pub async fn create(
         updated_at: now,
     };
     put_tags(tx, &profile).await?;
-    search::index(tx, LIST.kind, &id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &id.to_string(), "", &text).await?;
     lists::added(tx, LIST.kind, id.0).await?;
     versions::record(tx, &profile, changed_by).await?;
     Ok(profile)
@@ -171,6 +171,7 @@ pub async fn update(
     changed_by: &str,
 ) -> Result<AccessProfile> {
     let text = search_text(&profile.name, profile.description.as_deref());
+    let before = search::text_before(tx, LIST.table, profile.id.0).await?;
     let expected = profile.version;
     profile.version += 1;
     let changed = tx
@@ -207,7 +208,7 @@ pub async fn update(
         });
     }
     put_tags(tx, &profile).await?;
-    search::index(tx, LIST.kind, &profile.id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &profile.id.to_string(), &before, &text).await?;
     lists::changed(tx, LIST.kind, profile.id.0).await?;
     versions::record(tx, &profile, changed_by).await?;
     Ok(profile)
@@ -228,14 +229,15 @@ pub async fn delete(tx: &mut Tx, id: ProfileId) -> Result<bool> {
         return Err(StorageError::Reference);
     }
     let deleted = tx
-        .execute(query("delete from access_profiles where id = $1").bind(id.0))
-        .await?
-        > 0;
-    if deleted {
-        search::remove(tx, LIST.kind, &id.to_string()).await?;
-        lists::removed(tx, LIST.kind, id.0).await?;
-    }
-    Ok(deleted)
+        .row(query("delete from access_profiles where id = $1 returning search_text").bind(id.0))
+        .await?;
+    let Some(row) = deleted else {
+        return Ok(false);
+    };
+    let text: String = row.get("search_text")?;
+    search::index(tx, LIST.kind, &id.to_string(), &text, "").await?;
+    lists::removed(tx, LIST.kind, id.0).await?;
+    Ok(true)
 }
 
 /// Reserves `count` fresh ids for provider configs, of profiles and keys alike.

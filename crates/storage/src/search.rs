@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Result;
-use crate::sql::{Query, query};
+use crate::sql::{Query, Value, query};
 use crate::tx::{Db, Tx};
 
 const GRAM: usize = 3;
@@ -23,19 +23,30 @@ pub(crate) fn text(parts: &[&str]) -> String {
     parts.join("\n").to_lowercase()
 }
 
-/// Makes `id` findable by `text`, and no longer by what it was findable by before.
-pub(crate) async fn index(tx: &mut Tx, kind: &'static str, id: &str, text: &str) -> Result<()> {
-    let before = tx
-        .rows(
-            query("select gram from search_grams where kind = $1 and entity_id = $2")
-                .bind(kind)
-                .bind(id),
-        )
-        .await?
-        .iter()
-        .map(|row| row.get("gram"))
-        .collect::<Result<BTreeSet<String>>>()?;
-    let after = grams(text);
+/// The text that a row of `table` was found by until now, which says what the index has of it; empty when there is no such
+/// row.
+pub(crate) async fn text_before(
+    tx: &mut Tx,
+    table: &'static str,
+    id: impl Into<Value>,
+) -> Result<String> {
+    let mut statement = query("select search_text from ");
+    statement.push(table);
+    statement.push(" where id = ");
+    statement.push_value(id);
+    let row = tx.row(statement).await?;
+    row.map_or_else(|| Ok(String::new()), |row| row.get("search_text"))
+}
+
+/// Makes `id` findable by the text `after`, and no longer by the text `before`; either may be empty.
+pub(crate) async fn index(
+    tx: &mut Tx,
+    kind: &'static str,
+    id: &str,
+    before: &str,
+    after: &str,
+) -> Result<()> {
+    let (before, after) = (grams(before), grams(after));
     // Most changes of a row leave most of its text as it was.
     let gone: Vec<&String> = before.difference(&after).collect();
     for piece in gone.chunks(200) {
@@ -56,20 +67,10 @@ pub(crate) async fn index(tx: &mut Tx, kind: &'static str, id: &str, text: &str)
             insert.push_list([kind, gram.as_str(), id]);
             separator = ", ";
         }
+        insert.push(" on conflict (kind, gram, entity_id) do nothing");
         tx.execute(insert).await?;
     }
     Ok(())
-}
-
-/// Makes `id` unfindable.
-pub(crate) async fn remove(tx: &mut Tx, kind: &'static str, id: &str) -> Result<()> {
-    tx.execute(
-        query("delete from search_grams where kind = $1 and entity_id = $2")
-            .bind(kind)
-            .bind(id),
-    )
-    .await
-    .map(drop)
 }
 
 /// A search, with its way through the index chosen.

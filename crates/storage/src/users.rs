@@ -72,7 +72,7 @@ pub async fn create(tx: &mut Tx, user: &User) -> Result<()> {
         .bind(user.created_at),
     )
     .await?;
-    search::index(tx, LIST.kind, &user.id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &user.id.to_string(), "", &text).await?;
     lists::added(tx, LIST.kind, position).await?;
     tx.changed(SnapshotChange::User(user.id));
     Ok(())
@@ -150,6 +150,8 @@ pub(crate) async fn batch(db: &mut Db<'_>, after: Option<UserId>, limit: u32) ->
 /// As [`create`].
 pub async fn update(tx: &mut Tx, user: &User) -> Result<bool> {
     let text = search::text(&[&user.name, &user.email]);
+    let id = user.id.to_string();
+    let before = search::text_before(tx, LIST.table, id.as_str()).await?;
     let changed = tx
         .row(
             query(
@@ -157,7 +159,7 @@ pub async fn update(tx: &mut Tx, user: &User) -> Result<bool> {
                      search_text = $7, updated_at = $8
                  where id = $1 returning position",
             )
-            .bind_text(user.id)
+            .bind(id.as_str())
             .bind(user.name.as_str())
             .bind(user.email.as_str())
             .bind(user.email.to_lowercase())
@@ -170,7 +172,7 @@ pub async fn update(tx: &mut Tx, user: &User) -> Result<bool> {
     let Some(row) = changed else {
         return Ok(false);
     };
-    search::index(tx, LIST.kind, &user.id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &id, &before, &text).await?;
     lists::changed(tx, LIST.kind, row.get("position")?).await?;
     tx.changed(SnapshotChange::User(user.id));
     Ok(true)
@@ -186,12 +188,13 @@ pub async fn delete(tx: &mut Tx, id: UserId) -> Result<bool> {
         crate::virtual_keys::delete(tx, key).await?;
     }
     let deleted = tx
-        .row(query("delete from users where id = $1 returning position").bind_text(id))
+        .row(query("delete from users where id = $1 returning position, search_text").bind_text(id))
         .await?;
     let Some(row) = deleted else {
         return Ok(false);
     };
-    search::remove(tx, LIST.kind, &id.to_string()).await?;
+    let text: String = row.get("search_text")?;
+    search::index(tx, LIST.kind, &id.to_string(), &text, "").await?;
     lists::removed(tx, LIST.kind, row.get("position")?).await?;
     tx.changed(SnapshotChange::User(id));
     Ok(true)

@@ -104,7 +104,7 @@ pub async fn create(tx: &mut Tx, key: &VirtualKey, secret_hash: &KeyHash) -> Res
         .bind(key.created_at),
     )
     .await?;
-    search::index(tx, LIST.kind, &key.id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &key.id.to_string(), "", &text).await?;
     lists::added(tx, LIST.kind, position).await?;
     tx.changed(SnapshotChange::Key(key.id));
     Ok(())
@@ -220,6 +220,8 @@ pub(crate) async fn batch(
 pub async fn update(tx: &mut Tx, key: &VirtualKey) -> Result<bool> {
     let (user, group) = holder_columns(key.holder);
     let text = search::text(&[&key.name]);
+    let id = key.id.to_string();
+    let before = search::text_before(tx, LIST.table, id.as_str()).await?;
     let changed = tx
         .row(
             query(
@@ -228,7 +230,7 @@ pub async fn update(tx: &mut Tx, key: &VirtualKey) -> Result<bool> {
                      updated_at = $12
                  where id = $1 returning position",
             )
-            .bind_text(key.id)
+            .bind(id.as_str())
             .bind(key.name.as_str())
             .bind(key.name.to_lowercase())
             .bind(key.description.as_deref())
@@ -245,7 +247,7 @@ pub async fn update(tx: &mut Tx, key: &VirtualKey) -> Result<bool> {
     let Some(row) = changed else {
         return Ok(false);
     };
-    search::index(tx, LIST.kind, &key.id.to_string(), &text).await?;
+    search::index(tx, LIST.kind, &id, &before, &text).await?;
     lists::changed(tx, LIST.kind, row.get("position")?).await?;
     tx.changed(SnapshotChange::Key(key.id));
     Ok(true)
@@ -299,12 +301,16 @@ pub async fn rotate(tx: &mut Tx, id: VirtualKeyId, rotation: Rotation<'_>) -> Re
 /// Deletes a key. False when there is no such key.
 pub async fn delete(tx: &mut Tx, id: VirtualKeyId) -> Result<bool> {
     let deleted = tx
-        .row(query("delete from virtual_keys where id = $1 returning position").bind_text(id))
+        .row(
+            query("delete from virtual_keys where id = $1 returning position, search_text")
+                .bind_text(id),
+        )
         .await?;
     let Some(row) = deleted else {
         return Ok(false);
     };
-    search::remove(tx, LIST.kind, &id.to_string()).await?;
+    let text: String = row.get("search_text")?;
+    search::index(tx, LIST.kind, &id.to_string(), &text, "").await?;
     lists::removed(tx, LIST.kind, row.get("position")?).await?;
     tx.changed(SnapshotChange::Key(id));
     Ok(true)

@@ -126,7 +126,7 @@ pub async fn create(tx: &mut Tx, client: &StoredMcpClient) -> Result<()> {
         .bind(client.created_at),
     )
     .await?;
-    search::index(tx, KIND, &client.id.to_string(), &text).await
+    search::index(tx, KIND, &client.id.to_string(), "", &text).await
 }
 
 /// The client with this id.
@@ -219,6 +219,7 @@ pub async fn missing(db: impl Into<Db<'_>>, ids: &[McpClientId]) -> Result<Vec<M
 /// As [`create`].
 pub async fn update(tx: &mut Tx, client: &StoredMcpClient) -> Result<bool> {
     let text = search::text(&[&client.name]);
+    let before = search::text_before(tx, "mcp_clients", client.id.to_string()).await?;
     let sealed = seal(tx.vault(), client)?;
     let changed = tx
         .execute(
@@ -239,17 +240,22 @@ pub async fn update(tx: &mut Tx, client: &StoredMcpClient) -> Result<bool> {
         .await?
         > 0;
     if changed {
-        search::index(tx, KIND, &client.id.to_string(), &text).await?;
+        search::index(tx, KIND, &client.id.to_string(), &before, &text).await?;
     }
     Ok(changed)
 }
 
 /// Deletes a client. False when there is no such client.
 pub async fn delete(tx: &mut Tx, id: McpClientId) -> Result<bool> {
-    search::remove(tx, KIND, &id.to_string()).await?;
-    tx.execute(query("delete from mcp_clients where id = $1").bind_text(id))
-        .await
-        .map(|rows| rows > 0)
+    let deleted = tx
+        .row(query("delete from mcp_clients where id = $1 returning search_text").bind_text(id))
+        .await?;
+    let Some(row) = deleted else {
+        return Ok(false);
+    };
+    let text: String = row.get("search_text")?;
+    search::index(tx, KIND, &id.to_string(), &text, "").await?;
+    Ok(true)
 }
 
 const fn place(id: &str) -> Place<'_> {

@@ -71,7 +71,7 @@ pub async fn create(
         )
         .await
         .map(ToolGroupId)?;
-    search::index(tx, KIND, &id.to_string(), &text).await?;
+    search::index(tx, KIND, &id.to_string(), "", &text).await?;
     Ok(ToolGroup {
         id,
         name: name.to_owned(),
@@ -141,6 +141,7 @@ pub async fn missing(db: impl Into<Db<'_>>, ids: &[ToolGroupId]) -> Result<Vec<T
 /// As [`create`].
 pub async fn update(tx: &mut Tx, group: &ToolGroup) -> Result<bool> {
     let text = search::text(&[&group.name]);
+    let before = search::text_before(tx, "mcp_tool_groups", group.id.0).await?;
     let changed = tx
         .execute(
             query(
@@ -159,17 +160,22 @@ pub async fn update(tx: &mut Tx, group: &ToolGroup) -> Result<bool> {
         .await?
         > 0;
     if changed {
-        search::index(tx, KIND, &group.id.to_string(), &text).await?;
+        search::index(tx, KIND, &group.id.to_string(), &before, &text).await?;
     }
     Ok(changed)
 }
 
 /// Deletes a group. False when there is no such group.
 pub async fn delete(tx: &mut Tx, id: ToolGroupId) -> Result<bool> {
-    search::remove(tx, KIND, &id.to_string()).await?;
-    tx.execute(query("delete from mcp_tool_groups where id = $1").bind(id.0))
-        .await
-        .map(|rows| rows > 0)
+    let deleted = tx
+        .row(query("delete from mcp_tool_groups where id = $1 returning search_text").bind(id.0))
+        .await?;
+    let Some(row) = deleted else {
+        return Ok(false);
+    };
+    let text: String = row.get("search_text")?;
+    search::index(tx, KIND, &id.to_string(), &text, "").await?;
+    Ok(true)
 }
 
 fn read(row: &Row) -> Result<ToolGroup> {

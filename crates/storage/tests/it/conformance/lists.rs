@@ -51,6 +51,21 @@ enum Long {
 }
 
 impl Long {
+    /// Counts what the index of pieces has of the list.
+    const fn count_pieces(self) -> &'static str {
+        match self {
+            Self::Users(_) => {
+                "select cast(count(*) as text) from search_grams where kind = 'users'"
+            }
+            Self::Keys => {
+                "select cast(count(*) as text) from search_grams where kind = 'virtual_keys'"
+            }
+            Self::Profiles => {
+                "select cast(count(*) as text) from search_grams where kind = 'access_profiles'"
+            }
+        }
+    }
+
     async fn create(self, tx: &mut Tx, row: &Plain) {
         match self {
             Self::Users(role) => users::create(tx, &user_of(row, role)).await.unwrap(),
@@ -266,6 +281,10 @@ async fn check(fixture: &Fixture, list: Long, rows: u64) {
         check_against(store, list, &plain, &mut chance).await;
     }
     what_was_rolled_back_is_forgotten(store, list, &plain).await;
+    in_tx!(store, tx => for row in &plain {
+        list.delete(&mut tx, row).await;
+    });
+    assert_eq!(fixture.read_text(list.count_pieces()).await, "0");
 }
 
 /// A list that was read inside of a transaction has its writes, and leaves nothing behind.
