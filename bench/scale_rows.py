@@ -113,14 +113,10 @@ class Sqlite:
             database.row_factory = sqlite3.Row
             database.execute("pragma cache_size = -400000")
             template = {table: dict(database.execute(f"select * from {table}").fetchone()) for table in TEMPLATES}
-            # An index that is made at the end is made faster.
-            [index] = database.execute("select sql from sqlite_master where name = 'search_grams_by_entity'").fetchone()
             with database:
-                database.execute("drop index search_grams_by_entity")
                 for table, columns, batch in batches(copies(template, rows)):
                     marks = ", ".join("?" * len(columns))
                     database.executemany(f"insert into {table} ({', '.join(columns)}) values ({marks})", batch)
-                database.execute(index)
             database.executescript(COUNT_SEGMENTS)
 
     def position(self):

@@ -33,6 +33,7 @@ macro_rules! all_steps {
             12 "0012_create_usage_resets",
             13 "0013_sum_up_usage",
             14 "0014_note_expired_copies",
+            15 "0015_drop_index_of_grams",
         }
     };
 }
