@@ -24,7 +24,7 @@ use crate::publisher::SnapshotPublisher;
 use crate::web::{self, Doors, Health, MetricsPage, RequestIds};
 use crate::workers::{
     ChangedLimits, ExpiryWorker, FoldStatus, FoldWorker, RotationMetrics, RotationWorker, Sender,
-    WebhookMetrics, WebhookWorker, reset_usage, sweep,
+    WebhookMetrics, WebhookWorker, checkpoint, reset_usage, sweep,
 };
 
 /// Nobody's hold is taken for forgotten before this has passed in addition to all that a request may take.
@@ -134,6 +134,8 @@ impl Planes {
         }
         let stop = lifecycle.workers_stop.clone();
         lifecycle.spawn_worker("resets", reset_usage(management.clone(), stop));
+        let stop = lifecycle.workers_stop.clone();
+        lifecycle.spawn_worker("checkpoints", checkpoint(installation.store.clone(), stop));
         let health = Arc::new(Health {
             lifecycle: lifecycle.clone(),
             ledger,

@@ -137,6 +137,18 @@ impl Store {
             .map(drop)
     }
 
+    /// Moves what was written to an embedded database from its log into its file, as far as it can without anybody having
+    /// to wait. PostgreSQL does so by itself.
+    ///
+    /// # Errors
+    /// When the database or the disk fails; the log has everything then, as before.
+    pub async fn checkpoint(&self) -> Result<()> {
+        match &self.inner.pools {
+            Pools::Sqlite { read, .. } => sqlite::checkpoint(read).await,
+            Pools::Postgres { .. } => Ok(()),
+        }
+    }
+
     /// Which database this is.
     pub fn engine(&self) -> Engine {
         match &self.inner.pools {

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use super::Pools;
 use crate::error::{Result, StorageError};
+use crate::sql::{Connection, query};
 
 /// How long a statement waits for a writer in another process (`tollgate api-keys create` beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,10 +32,9 @@ pub(super) async fn open(path: &str) -> Result<Pools> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("temp_store", "memory")
-        // A write of a large database changes some twenty pages in as many places, so at the default of 1,000 pages one
-        // write in fifty also moves a log full of them; at this it is one in two hundred, and pages that change often
-        // are moved less often.
-        .pragma("wal_autocheckpoint", "4000")
+        // The log is moved into the file by `Store::checkpoint`, beside the writes. A write does it on its way only when
+        // that has not come to an end for 64 MiB, because somebody wrote all the time.
+        .pragma("wal_autocheckpoint", "16384")
         .pragma("journal_size_limit", "67108864");
     let pool = |connections| {
         SqlitePoolOptions::new()
@@ -46,4 +47,13 @@ pub(super) async fn open(path: &str) -> Result<Pools> {
     let write = pool(1).connect_with(options.clone()).await?;
     let read = pool(READERS).connect_lazy_with(options);
     Ok(Pools::Sqlite { read, write, path })
+}
+
+pub(super) async fn checkpoint(pool: &SqlitePool) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    // The kind that waits for nobody, and that nobody waits for.
+    Connection::Sqlite(&mut connection)
+        .rows(query("pragma wal_checkpoint(passive)"))
+        .await
+        .map(drop)
 }

@@ -95,3 +95,39 @@ async fn engines_are_told_apart() {
     assert_eq!(sqlite.store.engine(), Engine::Sqlite);
     assert_eq!(Engine::Postgres.as_str(), "postgres");
 }
+
+#[tokio::test]
+async fn a_checkpoint_brings_what_was_written_into_the_file() {
+    let fixture = Fixture::sqlite().await;
+    let store = &fixture.store;
+    in_tx!(store, tx => settings::put(&mut tx, "colour", "red").await.unwrap());
+    // The file alone, without its log.
+    let in_file = async || {
+        let copy = tempfile::NamedTempFile::new().unwrap();
+        let path = fixture.db.url().strip_prefix("sqlite:").unwrap();
+        std::fs::copy(path, copy.path()).unwrap();
+        let copied = connect(&format!("sqlite:{}", copy.path().display()), 7)
+            .await
+            .unwrap();
+        let found = settings::find(&copied, "colour").await.unwrap();
+        copied.close().await;
+        found
+    };
+    assert_eq!(in_file().await, None);
+    // Somebody who writes does not stand in its way, nor it in theirs.
+    let mut tx = store.begin().await.unwrap();
+    settings::put(&mut tx, "colour", "blue").await.unwrap();
+    store.checkpoint().await.unwrap();
+    assert_eq!(in_file().await.as_deref(), Some("red"));
+    let _changes = tx.commit().await.unwrap();
+    store.checkpoint().await.unwrap();
+    assert_eq!(in_file().await.as_deref(), Some("blue"));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn postgres_needs_no_checkpoint() {
+    let fixture = Fixture::postgres().await;
+    fixture.store.checkpoint().await.unwrap();
+    fixture.store.close().await;
+}
