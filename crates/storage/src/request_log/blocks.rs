@@ -1,5 +1,7 @@
 //! The table of blocks.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tollgate_domain::Timestamp;
 use tollgate_domain::accounting::LogEntry;
 use tollgate_domain::ids::RequestId;
@@ -22,36 +24,65 @@ pub(super) struct Place {
     pub(super) requests: u64,
 }
 
-/// When the oldest request of the log was admitted.
-pub(super) async fn oldest(db: &mut Db<'_>) -> Result<Option<Timestamp>> {
-    db.row(query(
-        "select first_at from request_log_blocks order by first_at limit 1",
-    ))
-    .await?
-    .map(|row| row.instant("first_at"))
-    .transpose()
+/// How far the log reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// When its oldest request was admitted.
+    pub(super) oldest: Timestamp,
+    /// Nothing was admitted after this.
+    pub(super) newest: Timestamp,
+    /// How long its longest block lasts, in microseconds.
+    longest: i64,
 }
 
-/// The blocks that may have requests of the time from `from` and before `to`; those that end last first.
+/// `None` when the log is empty.
+pub(super) async fn reach(db: &mut Db<'_>) -> Result<Option<Reach>> {
+    let statement = query(
+        "select (select min(first_at) from request_log_blocks) as oldest,
+             (select max(first_at) from request_log_blocks) as last_start,
+             (select max(span) from request_log_blocks) as longest",
+    );
+    let Some(row) = db.row(statement).await? else {
+        return Ok(None);
+    };
+    let (Some(oldest), Some(last), Some(longest)) = (
+        row.instant_opt("oldest")?,
+        row.instant_opt("last_start")?,
+        row.get::<Option<i64>>("longest")?,
+    ) else {
+        return Ok(None);
+    };
+    Ok(Some(Reach {
+        oldest,
+        newest: last.saturating_add_micros(longest),
+        longest,
+    }))
+}
+
+/// The blocks that may have requests of these times, each from an instant and before another; those that end last first.
 pub(super) async fn overlapping(
     db: &mut Db<'_>,
-    from: Timestamp,
-    to: Timestamp,
+    reach: Reach,
+    times: &[(Timestamp, Timestamp)],
 ) -> Result<Vec<Place>> {
-    // No block that begins earlier than the longest lasts reaches into the time.
-    let longest = db
-        .row(query(
-            "select span from request_log_blocks order by span desc limit 1",
-        ))
-        .await?
-        .map_or(Ok(0), |row| row.get("span"))?;
-    let mut statement =
-        query("select id, first_at, last_at, requests from request_log_blocks where first_at >= ");
-    statement.push_value(from.as_micros().saturating_sub(longest));
-    statement.push(" and first_at < ");
-    statement.push_value(to);
-    statement.push(" and last_at >= ");
-    statement.push_value(from);
+    if times.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut statement = query("");
+    let mut separator = "";
+    for (from, to) in times {
+        statement.push(separator);
+        statement.push(
+            "select id, first_at, last_at, requests from request_log_blocks where first_at >= ",
+        );
+        // No block that begins earlier than the longest lasts reaches into the time.
+        statement.push_value(from.as_micros().saturating_sub(reach.longest));
+        statement.push(" and first_at < ");
+        statement.push_value(*to);
+        statement.push(" and last_at >= ");
+        statement.push_value(*from);
+        separator = " union ";
+    }
     statement.push(" order by last_at desc, id desc");
     let place = |row: &Row| {
         Ok(Place {
@@ -198,22 +229,36 @@ pub(super) async fn forget(tx: &mut Tx, before: Timestamp, limit: u32) -> Result
     Ok(u64::from(limit) - left)
 }
 
-/// The requests of `wanted` in their order, without those that were forgotten meanwhile.
+/// The requests of `wanted` in their order, without those that were forgotten meanwhile. Requests of one block stand
+/// together mostly, so that few are read twice.
 pub(super) async fn pick(
     db: &mut Db<'_>,
     wanted: &[(Timestamp, RequestId, i64)],
 ) -> Result<Vec<LoggedRequest>> {
     let mut picked = Vec::with_capacity(wanted.len());
-    let mut last: Option<(i64, Block)> = None;
-    for (_, request, id) in wanted {
-        let block = match last.take() {
-            Some((known, block)) if known == *id => Some(block),
-            _ => read(db, *id).await?,
+    let mut rest = wanted;
+    while !rest.is_empty() {
+        let mut ids = BTreeSet::new();
+        let known = |(_, _, id): &&(Timestamp, RequestId, i64)| {
+            ids.contains(id) || ids.len() < MOST_AT_ONCE && ids.insert(*id)
         };
-        picked.extend(block.as_ref().and_then(|block| block.find(*request)));
-        last = block.map(|block| (*id, block));
+        let (piece, later) = rest.split_at(rest.iter().take_while(known).count());
+        rest = later;
+        let blocks = read_all(db, ids).await?;
+        let found = |(_, request, id): &(Timestamp, RequestId, i64)| blocks.get(id)?.find(*request);
+        picked.extend(piece.iter().filter_map(found));
     }
     Ok(picked)
+}
+
+/// Blocks by their ids.
+async fn read_all(db: &mut Db<'_>, ids: BTreeSet<i64>) -> Result<BTreeMap<i64, Block>> {
+    let mut statement = query("select id, content from request_log_blocks where id in ");
+    statement.push_list(ids);
+    let rows = db.rows(statement).await?;
+    rows.iter()
+        .map(|row| Ok((row.get("id")?, decode(row)?)))
+        .collect()
 }
 
 fn decode(row: &Row) -> Result<Block> {

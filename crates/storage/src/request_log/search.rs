@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::RequestId;
 
-use super::blocks::{self, Place};
-use super::sums::{self, Span};
+use super::blocks::{self, Place, Reach};
+use super::sums::{self, Busy, Span};
 use super::{LogFilter, LoggedRequest};
 use crate::error::Result;
 use crate::page::PageRequest;
@@ -30,20 +30,24 @@ pub(super) async fn list(
     while found.len() < limit
         && let Some(next) = open.pop()
     {
-        let is_known = filter.is_shadowed.is_none() && time.has_whole(next.start, next.end);
-        let requests = is_known.then_some(next.requests);
+        let requests = time.knows(filter, &next).then_some(next.requests);
         if let Some(requests) = requests.filter(|requests| *requests <= skip) {
             skip -= requests;
             continue;
         }
-        let (from, to) = (next.start.max(time.from), next.end.min(time.to));
         if let Some(finer) = next.span.finer() {
+            let (from, to) = (next.start.max(time.from), next.end.min(time.to));
             open.extend(sums::busy(db, filter, finer, from, to).await?);
             continue;
         }
-        let needed = limit - found.len();
-        let needed = usize::try_from(skip).map_or(usize::MAX, |skip| skip.saturating_add(needed));
-        let newest = newest_of(db, &filter.within(from, to), needed, requests).await?;
+        let needed = skip.saturating_add((limit - found.len()) as u64);
+        let mut hours = Hours::starting_with(&next, requests);
+        while hours.want_more(needed)
+            && let Some(earlier) = open.pop_if(|it| it.span == Span::Hour && time.knows(filter, it))
+        {
+            hours.add(&earlier);
+        }
+        let newest = newest_of(db, filter, &time, &hours, needed).await?;
         let passed = usize::try_from(skip).map_or(newest.len(), |skip| skip.min(newest.len()));
         skip -= passed as u64;
         found.extend_from_slice(&newest[passed..]);
@@ -51,24 +55,77 @@ pub(super) async fn list(
     blocks::pick(db, &found).await
 }
 
-/// The newest requests that `filter` lets through, at most `needed`, newest first. There are `expected` of them, if that
-/// is known.
+/// Hours that are looked through together, the newest first.
+struct Hours {
+    /// Each from an instant and before another; what lies between has no such requests.
+    times: Vec<(Timestamp, Timestamp)>,
+    /// How many requests the filter lets through, if that is known.
+    requests: Option<u64>,
+}
+
+impl Hours {
+    /// More times than this make a long statement.
+    const MOST_TIMES: usize = 24;
+
+    fn starting_with(hour: &Busy, requests: Option<u64>) -> Self {
+        Self {
+            times: vec![(hour.start, hour.end)],
+            requests,
+        }
+    }
+
+    /// Whether further hours, of which it is known how many requests they have, help to find `needed` of them.
+    fn want_more(&self, needed: u64) -> bool {
+        self.requests.is_some_and(|requests| requests < needed)
+            && self.times.len() < Self::MOST_TIMES
+    }
+
+    fn add(&mut self, hour: &Busy) {
+        match self.times.last_mut() {
+            Some((start, _)) if *start == hour.end => *start = hour.start,
+            _ => self.times.push((hour.start, hour.end)),
+        }
+        self.requests = self.requests.map(|requests| requests + hour.requests);
+    }
+
+    /// Of so many blocks, how many are read at first to find `needed` requests.
+    fn first_piece(&self, blocks: usize, needed: u64) -> usize {
+        let blocks = blocks as u64;
+        let piece = match self.requests {
+            Some(requests) if requests > needed => blocks.saturating_mul(needed) / requests,
+            Some(_) => blocks,
+            None => 1,
+        };
+        usize::try_from(piece).unwrap_or(usize::MAX).max(1)
+    }
+}
+
+/// The newest requests in these hours that `filter` lets through, at most `needed`, newest first.
 async fn newest_of(
     db: &mut Db<'_>,
     filter: &LogFilter,
-    needed: usize,
-    expected: Option<u64>,
+    time: &Time,
+    hours: &Hours,
+    needed: u64,
 ) -> Result<Vec<Found>> {
-    let (from, to) = filter.bounds();
-    let places = blocks::overlapping(db, from, to).await?;
-    let (mut rest, mut pieces) = (places.as_slice(), 1);
+    let within = |(start, end): &(Timestamp, Timestamp)| (time.from.max(*start), time.to.min(*end));
+    let times: Vec<_> = hours.times.iter().map(within).collect();
+    let (Some((_, to)), Some((from, _))) = (times.first(), times.last()) else {
+        return Ok(Vec::new());
+    };
+    let filter = filter.within(*from, *to);
+    let places = blocks::overlapping(db, time.reach, &times).await?;
+    let mut pieces = hours.first_piece(places.len(), needed);
+    let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+    let mut rest = places.as_slice();
     let mut found: Vec<Found> = Vec::new();
     let mut seen = 0;
     while !rest.is_empty() {
+        pieces = pieces.min(blocks::MOST_AT_ONCE);
         let (piece, later) = rest.split_at(rest.len().min(pieces));
         rest = later;
-        pieces = (pieces * 2).min(blocks::MOST_AT_ONCE);
-        let matching = blocks::matches(db, piece, filter).await?;
+        pieces *= 2;
+        let matching = blocks::matches(db, piece, &filter).await?;
         seen += matching.len() as u64;
         found.extend(matching);
         keep_newest(&mut found, needed);
@@ -77,7 +134,7 @@ async fn newest_of(
             && rest
                 .first()
                 .is_none_or(|next| found.iter().all(|(at, ..)| *at > next.last_at));
-        if is_settled || expected.is_some_and(|expected| seen >= expected) {
+        if is_settled || hours.requests.is_some_and(|expected| seen >= expected) {
             break;
         }
     }
@@ -93,28 +150,28 @@ fn keep_newest(found: &mut Vec<Found>, needed: usize) {
 }
 
 pub(super) async fn count(db: &mut Db<'_>, filter: &LogFilter) -> Result<u64> {
-    let Some(Time { from, to, .. }) = Time::of(db, filter).await? else {
+    let Some(Time { from, to, reach }) = Time::of(db, filter).await? else {
         return Ok(0);
     };
     let first_hour = Span::Hour.first_from(from);
     let last_hour = Span::Hour.start_of(to);
     if first_hour >= last_hour || filter.is_shadowed.is_some() {
-        return count_read(db, &filter.within(from, to)).await;
+        return count_read(db, reach, &filter.within(from, to)).await;
     }
     Ok(sums::count(db, filter, first_hour, last_hour).await?
-        + count_read(db, &filter.within(from, first_hour)).await?
-        + count_read(db, &filter.within(last_hour, to)).await?)
+        + count_read(db, reach, &filter.within(from, first_hour)).await?
+        + count_read(db, reach, &filter.within(last_hour, to)).await?)
 }
 
 /// Counts by reading the log.
-async fn count_read(db: &mut Db<'_>, filter: &LogFilter) -> Result<u64> {
+async fn count_read(db: &mut Db<'_>, reach: Reach, filter: &LogFilter) -> Result<u64> {
     let (from, to) = filter.bounds();
     if from >= to {
         return Ok(0);
     }
     let is_whole =
         |place: &Place| !filter.has_dimensions() && place.first_at >= from && place.last_at < to;
-    let (whole, parts): (Vec<_>, Vec<_>) = blocks::overlapping(db, from, to)
+    let (whole, parts): (Vec<_>, Vec<_>) = blocks::overlapping(db, reach, &[(from, to)])
         .await?
         .into_iter()
         .partition(is_whole);
@@ -129,24 +186,29 @@ async fn count_read(db: &mut Db<'_>, filter: &LogFilter) -> Result<u64> {
 struct Time {
     from: Timestamp,
     to: Timestamp,
-    /// What was admitted before, and maybe at this instant, may have been forgotten; it is still in the sums.
-    oldest: Timestamp,
+    /// What was admitted before its oldest request, and maybe at that instant, may have been forgotten; it is still in
+    /// the sums.
+    reach: Reach,
 }
 
 impl Time {
     /// `None` when the log is empty.
     async fn of(db: &mut Db<'_>, filter: &LogFilter) -> Result<Option<Self>> {
         let (from, to) = filter.bounds();
-        Ok(blocks::oldest(db).await?.map(|oldest| Self {
-            from: from.max(oldest),
-            to,
-            oldest,
+        Ok(blocks::reach(db).await?.map(|reach| Self {
+            from: from.max(reach.oldest),
+            // Up to the end of a span of each width.
+            to: to.min(Span::Stretch.first_from(reach.newest.saturating_add_micros(1))),
+            reach,
         }))
     }
 
-    /// Whether the log has all that the sums have of an hour.
-    fn has_whole(&self, start: Timestamp, end: Timestamp) -> bool {
-        start > self.oldest && start >= self.from && end <= self.to
+    /// Whether the log has all that the sums have of a span, so that they say how many requests it has.
+    fn knows(&self, filter: &LogFilter, span: &Busy) -> bool {
+        filter.is_shadowed.is_none()
+            && span.start > self.reach.oldest
+            && span.start >= self.from
+            && span.end <= self.to
     }
 }
 

@@ -29,7 +29,11 @@ impl Walk {
     /// # Errors
     /// When the database fails.
     pub async fn start(db: impl Into<Db<'_>>, from: Timestamp, to: Timestamp) -> Result<Self> {
-        let mut places = blocks::overlapping(&mut db.into(), from, to).await?;
+        let mut db = db.into();
+        let mut places = match blocks::reach(&mut db).await? {
+            Some(reach) => blocks::overlapping(&mut db, reach, &[(from, to)]).await?,
+            None => Vec::new(),
+        };
         places.sort_by_key(|place| std::cmp::Reverse((place.first_at, place.id)));
         Ok(Self {
             from,
