@@ -122,12 +122,21 @@ pub(super) async fn read(db: &mut Db<'_>, id: i64) -> Result<Option<Block>> {
 
 /// The block with a request, and its id.
 pub(crate) async fn holding(db: &mut Db<'_>, request: RequestId) -> Result<Option<(i64, Block)>> {
-    // Ids sort by time, so few blocks come into question, and most often the first has it.
-    let statement = query(
+    // Ids sort by time, so few blocks come into question, and most often the first has it. The others are those that
+    // begin before the request, and nothing says how far to look for them: that is for when the first has it not.
+    let first = query(
+        "select id, content from request_log_blocks where last_request >= $1 order by last_request limit 1",
+    );
+    if let Some(row) = db.row(first.bind(bytes(request))).await? {
+        let block = decode(&row)?;
+        if block.has(request) {
+            return Ok(Some((row.get("id")?, block)));
+        }
+    }
+    let all = query(
         "select id from request_log_blocks where last_request >= $1 and first_request <= $1 order by last_request",
     );
-    let places = db.rows(statement.bind(bytes(request))).await?;
-    for place in places {
+    for place in db.rows(all.bind(bytes(request))).await? {
         let id = place.get("id")?;
         if let Some(block) = read(db, id).await?
             && block.has(request)

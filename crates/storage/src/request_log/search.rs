@@ -35,24 +35,58 @@ pub(super) async fn list(
             skip -= requests;
             continue;
         }
+        let needed = skip.saturating_add((limit - found.len()) as u64);
         if let Some(finer) = next.span.finer() {
-            let (from, to) = (next.start.max(time.from), next.end.min(time.to));
-            open.extend(sums::busy(db, filter, finer, from, to).await?);
+            open.extend(parts_of(db, filter, &time, (next, requests), finer, needed).await?);
             continue;
         }
-        let needed = skip.saturating_add((limit - found.len()) as u64);
         let mut hours = Hours::starting_with(&next, requests);
         while hours.want_more(needed)
             && let Some(earlier) = open.pop_if(|it| it.span == Span::Hour && time.knows(filter, it))
         {
             hours.add(&earlier);
         }
-        let newest = newest_of(db, filter, &time, &hours, needed).await?;
+        let (newest, passed) = newest_of(db, filter, &time, hours, (skip, needed)).await?;
+        skip -= passed;
         let passed = usize::try_from(skip).map_or(newest.len(), |skip| skip.min(newest.len()));
         skip -= passed as u64;
         found.extend_from_slice(&newest[passed..]);
     }
     blocks::pick(db, &found).await
+}
+
+/// The finer spans that a span is of, oldest first. When it is known how many requests it has, only as many of the newest
+/// as have what is needed, if the requests are spread evenly, and before them what is left of it.
+async fn parts_of(
+    db: &mut Db<'_>,
+    filter: &LogFilter,
+    time: &Time,
+    (whole, requests): (Busy, Option<u64>),
+    finer: Span,
+    needed: u64,
+) -> Result<Vec<Busy>> {
+    let from = whole.start.max(time.from);
+    let end = finer.first_from(time.reach.newest.saturating_add_micros(1));
+    let to = whole.end.min(time.to).min(end);
+    let start = requests.map_or(from, |requests| {
+        // Half as many again, because they are not spread evenly.
+        let share = finer.number_in(from, to).saturating_mul(needed) / requests.max(1);
+        let spans = i64::try_from(share + share / 2 + 1).unwrap_or(i64::MAX);
+        from.max(finer.before(to, spans))
+    });
+    let mut parts = sums::busy(db, filter, finer, start, to).await?;
+    if let Some(requests) = requests
+        && start > from
+    {
+        let found: u64 = parts.iter().map(|part| part.requests).sum();
+        let rest = Busy {
+            end: start,
+            requests: requests.saturating_sub(found),
+            ..whole
+        };
+        parts.insert(0, rest);
+    }
+    Ok(parts)
 }
 
 /// Hours that are looked through together, the newest first.
@@ -100,21 +134,28 @@ impl Hours {
     }
 }
 
-/// The newest requests in these hours that `filter` lets through, at most `needed`, newest first.
+/// The newest requests in these hours that `filter` lets through, at most `needed`, newest first; without some of the
+/// newest `skip`, whose number comes along.
 async fn newest_of(
     db: &mut Db<'_>,
     filter: &LogFilter,
     time: &Time,
-    hours: &Hours,
-    needed: u64,
-) -> Result<Vec<Found>> {
+    hours: Hours,
+    (skip, needed): (u64, u64),
+) -> Result<(Vec<Found>, u64)> {
     let within = |(start, end): &(Timestamp, Timestamp)| (time.from.max(*start), time.to.min(*end));
     let times: Vec<_> = hours.times.iter().map(within).collect();
     let (Some((_, to)), Some((from, _))) = (times.first(), times.last()) else {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     };
     let filter = filter.within(*from, *to);
-    let places = blocks::overlapping(db, time.reach, &times).await?;
+    let mut places = blocks::overlapping(db, time.reach, &times).await?;
+    let passed = pass_over(&mut places, skip, &filter);
+    let needed = needed.saturating_sub(passed);
+    let hours = Hours {
+        requests: (hours.requests).map(|requests| requests.saturating_sub(passed)),
+        ..hours
+    };
     let mut pieces = hours.first_piece(places.len(), needed);
     let needed = usize::try_from(needed).unwrap_or(usize::MAX);
     let mut rest = places.as_slice();
@@ -139,7 +180,36 @@ async fn newest_of(
         }
     }
     found.sort_unstable_by_key(|(at, request, _)| Reverse((*at, *request)));
-    Ok(found)
+    Ok((found, passed))
+}
+
+/// Takes away what the newest `skip` requests have whole, so that it need not be read, and says how many requests that is.
+/// The blocks are in order: those that end last first.
+fn pass_over(places: &mut Vec<Place>, skip: u64, filter: &LogFilter) -> u64 {
+    if filter.has_dimensions() {
+        return 0;
+    }
+    let (from, to) = filter.bounds();
+    let mut sum = 0_u64;
+    let is_before = |place: &&Place| {
+        sum = sum.saturating_add(place.requests);
+        sum <= skip
+    };
+    let before = places.iter().take_while(is_before).count();
+    // Everything else was admitted no later than this. So of what these blocks have, and they have no more than is
+    // skipped, all that was admitted later comes before it.
+    let reached = (places.get(before)).map_or(Timestamp::MIN, |place| place.last_at);
+    let is_passed =
+        |place: &Place| place.first_at > reached && place.first_at >= from && place.last_at < to;
+    let mut number = 0;
+    let mut passed = 0;
+    places.retain(|place| {
+        number += 1;
+        let goes = number <= before && is_passed(place);
+        passed += if goes { place.requests } else { 0 };
+        !goes
+    });
+    passed
 }
 
 fn keep_newest(found: &mut Vec<Found>, needed: usize) {

@@ -58,6 +58,18 @@ impl Span {
         Timestamp::from_micros(at.div_euclid(self.micros()) * self.micros())
     }
 
+    /// How many such spans there are from `from` to `to`, begun ones included.
+    pub(super) fn number_in(self, from: Timestamp, to: Timestamp) -> u64 {
+        let length = to.as_micros().saturating_sub(from.as_micros()).max(0);
+        length.unsigned_abs().div_ceil(self.micros().unsigned_abs())
+    }
+
+    /// The start of the span that lies `spans` before the one that `to` ends.
+    pub(super) fn before(self, to: Timestamp, spans: i64) -> Timestamp {
+        let micros = self.micros().saturating_mul(spans);
+        self.start_of(to.saturating_add_micros(micros.saturating_neg()))
+    }
+
     /// The first start of such a span at `at` or later.
     pub(super) fn first_from(self, at: Timestamp) -> Timestamp {
         self.start_of(at.saturating_add_micros(self.micros() - 1))
@@ -183,10 +195,10 @@ impl Run {
 
     /// When each of its spans starts, unless they are many.
     fn starts(self) -> Option<impl Iterator<Item = Timestamp>> {
-        let length = self.to.as_micros().saturating_sub(self.from.as_micros());
-        let spans = length.saturating_add(self.span.micros() - 1) / self.span.micros();
+        let spans = self.span.number_in(self.from, self.to);
+        let spans = i64::try_from(spans).ok().filter(|it| *it <= MOST_NAMED)?;
         let start = move |number| (self.from).saturating_add_micros(number * self.span.micros());
-        (spans <= MOST_NAMED).then(|| (0..spans).map(start))
+        Some((0..spans).map(start))
     }
 
     /// The whole hours from `from` and before `to`, in the widest spans that they make.

@@ -42,6 +42,17 @@ async fn five_requests(store: &Store) {
 
 /// Requests of five hours, in an order that has little to do with when they were admitted; many blocks of them.
 fn many_requests() -> Vec<LogEntry> {
+    requests_at(1..=1_700, |number, chance| {
+        let hour = number / 400 * 3_600;
+        hour + i64::try_from(chance).unwrap() % 5_000
+    })
+}
+
+/// Requests with these numbers, admitted when `second` says, which gets a number and something that looks random.
+fn requests_at(
+    numbers: std::ops::RangeInclusive<u128>,
+    second: impl Fn(i64, u64) -> i64,
+) -> Vec<LogEntry> {
     let mut random = 7_u64;
     let mut next = move |below: u64| {
         random = random
@@ -49,11 +60,10 @@ fn many_requests() -> Vec<LogEntry> {
             .wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) % below
     };
-    (1..=1_700_u128)
+    numbers
         .map(|number| {
             let mut entry = ended(number * 7_919 % 1_709, Outcome::Reported, 3);
-            let hour = number / 400 * 3_600;
-            entry.facts.at = at(i64::try_from(hour).unwrap() + i64::try_from(next(5_000)).unwrap());
+            entry.facts.at = at(second(i64::try_from(number).unwrap(), next(1 << 31)));
             entry.facts.key = key_id(next(3).into());
             entry.facts.user = (next(4) > 0).then(|| user_id(next(3).into()));
             entry.facts.profile = (next(4) > 0).then(|| ProfileId(next(2).cast_signed() + 1));
@@ -161,6 +171,7 @@ fn filters() -> Vec<LogFilter> {
         (Some(at(2_000)), Some(at(9_000))),
         (Some(at(7_100)), None),
         (Some(at(4_000)), Some(at(4_060))),
+        (Some(at(1_000_000)), Some(at(7_000_000))),
     ];
     kinds
         .iter()
@@ -174,14 +185,41 @@ fn filters() -> Vec<LogFilter> {
         .collect()
 }
 
+async fn fold_in_pieces(store: &Store, entries: &[LogEntry]) {
+    for (piece, number) in entries.chunks(300).zip(0..) {
+        let mut fold = batch(number, number + 1);
+        fold.log = piece.to_vec();
+        store.fold(&fold).await.unwrap();
+    }
+}
+
+/// What `filter` lets through, newest first.
+fn expected<'a>(entries: &'a [LogEntry], filter: &LogFilter) -> Vec<&'a LogEntry> {
+    let mut expected: Vec<&LogEntry> = entries
+        .iter()
+        .filter(|entry| lets_through(filter, entry))
+        .collect();
+    expected.sort_by_key(|entry| std::cmp::Reverse((entry.facts.at, entry.facts.request)));
+    expected
+}
+
+/// Whether the pages one after another are the list.
+async fn check_pages(store: &Store, entries: &[LogEntry], filter: &LogFilter, limit: u32) {
+    let expected = expected(entries, filter);
+    for (page, number) in expected.chunks(limit as usize).zip(0..) {
+        let offset = number * u64::from(limit);
+        let rows = request_log::list(store, filter, PageRequest { limit, offset })
+            .await
+            .unwrap();
+        let listed: Vec<&LogEntry> = rows.iter().map(|row| &row.entry).collect();
+        assert_eq!(listed, page, "{filter:?} from {offset}");
+    }
+}
+
 /// Whether lists and counts say what `entries` say, page by page.
 async fn check_against(store: &Store, entries: &[LogEntry]) {
     for filter in filters() {
-        let mut expected: Vec<&LogEntry> = entries
-            .iter()
-            .filter(|entry| lets_through(&filter, entry))
-            .collect();
-        expected.sort_by_key(|entry| std::cmp::Reverse((entry.facts.at, entry.facts.request)));
+        let expected = expected(entries, &filter);
         assert_eq!(
             request_log::count(store, &filter).await.unwrap(),
             expected.len() as u64,
@@ -255,11 +293,7 @@ on_both_engines! {
     async fn pages_of_a_long_log_are_those_of_a_sorted_list(fixture: &Fixture) {
         let store = &fixture.store;
         let mut entries = many_requests();
-        for (piece, number) in entries.chunks(300).zip(0..) {
-            let mut fold = batch(number, number + 1);
-            fold.log = piece.to_vec();
-            store.fold(&fold).await.unwrap();
-        }
+        fold_in_pieces(store, &entries).await;
         check_against(store, &entries).await;
         for entry in entries.iter().step_by(29) {
             let found = request_log::find(store, entry.facts.request).await.unwrap().unwrap();
@@ -270,6 +304,25 @@ on_both_engines! {
         entries.retain(|entry| entry.facts.at >= at(4_500));
         assert_eq!(forgotten, 1_700 - entries.len() as u64);
         check_against(store, &entries).await;
+    }
+
+    async fn pages_of_a_busy_hour_are_those_of_a_sorted_list(fixture: &Fixture) {
+        // Nearly in their order, as requests end that took a little longer than others.
+        let entries = requests_at(1..=1_700, |number, chance| {
+            1_800 + number - if chance % 8 == 0 { 12 } else { 0 }
+        });
+        fold_in_pieces(&fixture.store, &entries).await;
+        check_against(&fixture.store, &entries).await;
+        check_pages(&fixture.store, &entries, &everything(), 13).await;
+    }
+
+    async fn pages_of_a_sparse_year_are_those_of_a_sorted_list(fixture: &Fixture) {
+        let entries = requests_at(1..=120, |_, chance| i64::try_from(chance).unwrap() % 30_000_000);
+        fold_in_pieces(&fixture.store, &entries).await;
+        check_against(&fixture.store, &entries).await;
+        check_pages(&fixture.store, &entries, &everything(), 3).await;
+        let of_model = LogFilter { model: Some("model-1".to_owned()), ..everything() };
+        check_pages(&fixture.store, &entries, &of_model, 2).await;
     }
 
     async fn rows_of_the_first_layout_are_kept(fixture: &Fixture) {
