@@ -355,6 +355,84 @@ fn usage(counts: [u64; 8]) -> TokenUsage {
     }
 }
 
+/// Prices of 1, 2, 4, … in the order of the fields.
+fn powers() -> Prices {
+    Prices {
+        input: 1,
+        cache_read: 2,
+        cache_write_5m: 4,
+        cache_write_1h: 8,
+        audio_input: 16,
+        output: 32,
+        reasoning: 64,
+        audio_output: 128,
+        per_request: 256,
+    }
+}
+
+#[test]
+fn every_kind_of_token_costs_its_own_price_and_the_request_one_more() {
+    assert_eq!(powers().picos(&TokenUsage::default()), 256);
+    for kind in 0..8 {
+        let mut counts = [0; 8];
+        counts[kind] = 1_000;
+        assert_eq!(powers().picos(&usage(counts)), 256 + (1_000 << kind));
+    }
+    assert_eq!(powers().picos(&usage([1; 8])), 511);
+}
+
+/// Whichever kind is the dearest of its side, the bound is its price.
+#[test]
+fn each_kind_can_be_the_dearest() {
+    let dearer = |kind: usize| {
+        let mut prices = [10_u64; 9];
+        prices[kind] = 99;
+        let [
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            audio_input,
+            output,
+            reasoning,
+            audio_output,
+            per_request,
+        ] = prices;
+        Prices {
+            input,
+            cache_read,
+            cache_write_5m,
+            cache_write_1h,
+            audio_input,
+            output,
+            reasoning,
+            audio_output,
+            per_request,
+        }
+    };
+    for kind in 0..9 {
+        let prices = dearer(kind);
+        let (is_input, is_output) = (kind < 5, (5..8).contains(&kind));
+        assert_eq!(prices.dearest_input(), if is_input { 99 } else { 10 });
+        assert_eq!(prices.dearest_output(), if is_output { 99 } else { 10 });
+        let base = Prices {
+            per_request: 10,
+            ..Prices::flat(10, 10)
+        };
+        assert_eq!(base.max(&prices), prices, "{kind}");
+        assert_eq!(prices.max(&base), prices, "{kind}");
+    }
+}
+
+#[test]
+fn totals_count_every_kind_once() {
+    let usage = usage([1, 2, 4, 8, 16, 32, 64, 128]);
+    assert_eq!(
+        (usage.total_input(), usage.total_output(), usage.total()),
+        (31, 224, 255)
+    );
+}
+
 proptest! {
     #[test]
     fn cost_is_additive_before_rounding(

@@ -206,7 +206,8 @@ mod tests {
             (at(start), at(end)),
             "{spec:?} at {now}"
         );
-        assert!(window.contains(at(now)));
+        assert!(window.contains(at(now)) && window.contains(window.start));
+        assert!(!window.contains(window.end), "one instant is in one window");
     }
 
     #[test]

@@ -263,6 +263,13 @@ fn an_override_raises_the_limit_until_it_ends() {
     let meter = &plan.candidates[0].needs[0].meter;
     assert_eq!(meter.effective_limit(NOW), 8_000_000_000);
     assert_eq!(meter.effective_limit(until), 5_000_000_000);
+    // A raise beyond all measure is no limit, rather than one below zero.
+    let mut boundless = tollgate_domain::limits::Meter::clone(meter);
+    boundless.boost = Some(Boost {
+        amount: i64::MAX,
+        until: None,
+    });
+    assert_eq!(boundless.effective_limit(NOW), i64::MAX);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod composition;
 mod estimates;
+mod levels;
 mod names;
 mod properties;
 mod shadow;

@@ -195,6 +195,11 @@ impl World {
     }
 
     pub(crate) fn plan(&self, model: &str) -> Plan {
+        self.plan_on(&self.snapshot(), model)
+    }
+
+    /// As [`World::plan`], on another snapshot than the world's own.
+    pub(crate) fn plan_on(&self, snapshot: &Snapshot, model: &str) -> Plan {
         let request = ModelRequest {
             endpoint: Endpoint::ChatCompletions,
             model,
@@ -204,7 +209,7 @@ impl World {
             choices: 1,
             unbounded: self.unbounded,
         };
-        evaluate(&self.snapshot(), &self.key, &request, &NothingLearned, NOW)
+        evaluate(snapshot, &self.key, &request, &NothingLearned, NOW)
     }
 
     /// `payer>provider/model` of each candidate, or the code of the refusal.
@@ -241,7 +246,7 @@ pub(crate) fn allow_unknown_prices(mut copy: UserCopy) -> UserCopy {
     copy
 }
 
-fn provider(name: &str) -> Provider {
+pub(crate) fn provider(name: &str) -> Provider {
     Provider {
         name: name.parse().unwrap(),
         kind: ProviderType::OpenAi,

@@ -68,6 +68,38 @@ async fn error_of_the_provider_costs_nothing_even_then() {
     assert_eq!(world.count(MeterKind::Requests).used, 1);
 }
 
+/// Its status has said already that there is nothing to charge.
+#[tokio::test]
+async fn error_of_the_provider_that_never_ends_costs_nothing() {
+    let mock = MockProvider::start().await;
+    let world = short_drain(&mock);
+    mock.always(Script::chunked(500, &[]).chunk(b"{").then(Step::Hang));
+    send_and_leave(&world, &mock, &question()).await;
+    world.settle_down().await;
+    assert_eq!(world.spent(), 0);
+    assert_eq!(world.stats().in_doubt, 0);
+}
+
+/// The last line of a stream may come without its end.
+#[tokio::test]
+async fn usage_in_half_an_event_counts() {
+    let (world, mock) = world().await;
+    let gate = Gate::new();
+    let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":3}}"#;
+    let script = Script::chunked(200, &[("content-type", "text/event-stream")])
+        .chunk(b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n")
+        .then(Step::Await(gate.clone()))
+        .chunk(usage.as_bytes())
+        .last_chunk();
+    mock.always(script);
+    let mut body = world.send(chat(&streamed_question())).await.into_body();
+    next(&mut body).await.unwrap();
+    drop(body);
+    gate.open();
+    world.settle_down().await;
+    assert_eq!(world.spent(), COST_NANOS);
+}
+
 #[tokio::test]
 async fn stream_is_drained_to_learn_its_usage() {
     let (world, mock) = world().await;

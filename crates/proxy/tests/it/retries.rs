@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate_domain::Clock as _;
 use tollgate_domain::access::profile::Reservation;
 use tollgate_domain::limits::MeterKind;
+use tollgate_domain::live::LiveCounters as _;
 use tollgate_domain::provider::ProviderKey;
-use tollgate_testkit::entities::provider_key;
+use tollgate_testkit::entities::{meter, provider_key};
 use tollgate_testkit::provider::{Behaviour, MockProvider, Script, Step};
 
 use crate::harness::{Setup, World, question, streamed_question};
@@ -55,6 +57,71 @@ async fn errors_of_the_request_are_final() {
     mock.always(Script::error(400, &[], "no"));
     assert_eq!(world.chat(&question()).await.status, 400);
     assert_eq!(mock.exchanges().len(), 1);
+}
+
+/// A provider that took a request and broke off may have worked on it: nothing is sent twice for one charge.
+#[tokio::test]
+async fn a_request_that_was_sent_and_not_answered_is_final() {
+    for script in [Script::reset(), Script::garbage()] {
+        let mock = MockProvider::start().await;
+        let world = with_retries(&mock, 3);
+        mock.always(script);
+        let answer = world.chat(&question()).await;
+        assert_eq!(answer.error(), (502, "upstream_error".to_owned()));
+        assert_eq!(mock.exchange_count(), 1);
+        assert_eq!(world.stats().in_doubt, 1);
+        assert!(world.spent() > 0);
+    }
+}
+
+/// A limit that a retry leaves behind has seen the request all the same, since it was sent.
+#[tokio::test]
+async fn a_request_counts_as_one_also_where_a_retry_left_it() {
+    let mock = MockProvider::start().await;
+    let setup = Setup::at(&mock.base_url()).network(|network| network.max_retries = 1);
+    let meters = ["before", "after"].map(|name| Arc::new(meter(name, MeterKind::Requests, 100)));
+    let [before, after] = meters.clone().map(|meter| {
+        Setup::at(&mock.base_url())
+            .network(|network| network.max_retries = 1)
+            .copy(|copy| copy.meters = vec![meter])
+            .snapshot()
+    });
+    let world = setup.start();
+    world.gate.publish(before);
+    let gate = world.gate.clone();
+    mock.next(Behaviour::respond(move |_| {
+        gate.publish(after.clone());
+        Script::error(500, &[], "oops")
+    }));
+    assert_eq!(world.chat(&question()).await.status, 200);
+    assert_eq!(mock.exchange_count(), 2);
+    for meter in &meters {
+        let count = world.gate.ledger().count(meter, world.clock.now());
+        assert_eq!((count.used, count.reserved), (1, 0), "{meter:?}");
+    }
+}
+
+/// Whatever came of the attempt before it.
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_never_connects_costs_nothing() {
+    let mock = MockProvider::start().await;
+    // The kernel accepts; nobody ever answers the TLS hello.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let elsewhere = Setup::at(&format!("https://{}", silent.local_addr().unwrap()))
+        .network(|network| network.ca_cert_pem = Some(crate::tls::authority().pem().into()))
+        .snapshot();
+    let world = with_retries(&mock, 1);
+    let gate = world.gate.clone();
+    mock.next(Behaviour::respond(move |_| {
+        gate.publish(elsewhere.clone());
+        // More than is read of an error.
+        Script::error(500, &[], &"oops".repeat(100_000))
+    }));
+    let answer = world.chat(&question()).await;
+    assert_eq!(answer.error(), (504, "upstream_error".to_owned()));
+    assert_eq!(mock.exchange_count(), 1);
+    assert_eq!(world.spent(), 0);
+    assert_eq!(world.stats().in_doubt, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Going down.
 
 use tollgate_domain::limits::MeterKind;
-use tollgate_testkit::provider::{Chat, Gate, Script};
+use tollgate_testkit::provider::{Chat, Gate, Script, Step};
 
 use crate::harness::{chat, next, question, streamed_question, world};
 
@@ -54,5 +54,36 @@ async fn listening_after_a_client_ends_with_the_grace_time_too() {
     world.shutdown.hard.cancel();
     world.settle_down().await;
     assert_eq!(world.stats().in_doubt, 1);
+    assert!(world.spent() > 0);
+}
+
+/// What a provider did until then, nobody knows.
+#[tokio::test]
+async fn stream_that_has_said_nothing_by_then_is_charged_in_doubt() {
+    let (world, mock) = world().await;
+    let script = Script::chunked(200, &[("content-type", "text/event-stream")])
+        .chunk(b": thinking\n\n")
+        .then(Step::Hang);
+    mock.always(script);
+    let mut body = world.send(chat(&streamed_question())).await.into_body();
+    next(&mut body).await.unwrap();
+    let held = world.count(MeterKind::Money).reserved;
+    world.shutdown.hard.cancel();
+    while next(&mut body).await.is_some() {}
+    assert_eq!(world.spent(), held);
+    assert_eq!(world.stats().in_doubt, 1);
+}
+
+/// Nothing is sent to the background that nobody waits for.
+#[tokio::test]
+async fn client_that_leaves_after_the_grace_time_is_settled_at_once() {
+    let (world, mock) = world().await;
+    let gate = Gate::new();
+    mock.always(Chat::default().gated(&gate));
+    let mut body = world.send(chat(&streamed_question())).await.into_body();
+    next(&mut body).await.unwrap();
+    world.shutdown.hard.cancel();
+    drop(body);
+    assert_eq!(world.stats().open, 0);
     assert!(world.spent() > 0);
 }
