@@ -23,10 +23,12 @@ pub struct WindowSpec {
     pub quarter_start_month: u8,
 }
 
-/// Names a window of one duration: the start in microseconds, or, when aligned, the civil start date as `yyyymmdd`.
+/// Names a window of one duration, so that windows that lie differently have different names: the start in microseconds,
+/// or, when aligned, start and length.
 ///
-/// The civil date keeps a window the same window when the zone database moves an offset. The two ranges do not meet:
-/// no lattice window starts within the first half minute of 1970.
+/// Aligned windows of two zones can start together and end apart, where only one of them changes its clock. Counters of
+/// earlier versions are named by civil dates (`yyyymmdd`), which zones share. Neither range meets another before the
+/// year 5000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowKey(pub i64);
 
@@ -136,14 +138,15 @@ impl WindowSpec {
             }
         };
         let start_date = start.unwrap_or(Date::MIN);
+        let start = midnight(start_date, zone).unwrap_or(Timestamp::MIN);
         let end = start_date
             .checked_add(length)
             .ok()
             .and_then(|date| midnight(date, zone))
             .unwrap_or(Timestamp::MAX);
         Window {
-            key: WindowKey(civil_key(start_date)),
-            start: midnight(start_date, zone).unwrap_or(Timestamp::MIN),
+            key: aligned_key(start, end),
+            start,
             end,
         }
     }
@@ -172,8 +175,13 @@ fn midnight(date: Date, zone: &Zone) -> Option<Timestamp> {
         .map(|zoned| Timestamp::from_jiff(zoned.timestamp()))
 }
 
-fn civil_key(date: Date) -> i64 {
-    i64::from(date.year()) * 10_000 + i64::from(date.month()) * 100 + i64::from(date.day())
+/// Seconds above, length below: civil days start and end with a second, and no window lasts longer than two years.
+fn aligned_key(start: Timestamp, end: Timestamp) -> WindowKey {
+    const LENGTH_BITS: u32 = 26;
+    let seconds = start.as_micros().div_euclid(MICROS_PER_SECOND);
+    let length = end.micros_since(start).div_euclid(MICROS_PER_SECOND);
+    // What does not fit is beyond the calendar.
+    WindowKey(seconds.wrapping_shl(LENGTH_BITS) | (length & ((1 << LENGTH_BITS) - 1)))
 }
 
 #[cfg(test)]
@@ -372,16 +380,29 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_aligned_windows_are_civil_dates() {
-        let daily = spec(
-            ResetDuration::Day,
-            "2026-01-01T00:00:00Z",
-            Some("Asia/Kathmandu"),
-            1,
+    fn windows_that_lie_differently_have_different_names() {
+        let key = |duration, zone, now| {
+            spec(duration, "2026-01-01T00:00:00Z", zone, 1)
+                .window(at(now))
+                .key
+        };
+        let (day, month) = (ResetDuration::Day, ResetDuration::Month);
+        // The name is stored: it must never change.
+        let kathmandu = key(day, Some("Asia/Kathmandu"), "2026-11-23T20:00:00Z");
+        assert_eq!(kathmandu, WindowKey((1_795_457_700 << 26) + 86_400));
+        // The same civil date, a quarter of an hour apart.
+        assert_ne!(
+            kathmandu,
+            key(day, Some("Asia/Kolkata"), "2026-11-23T20:00:00Z")
         );
+        // The same start: London's March is an hour shorter.
+        let march = |zone| key(month, Some(zone), "2026-03-15T12:00:00Z");
+        assert_ne!(march("Europe/London"), march("Atlantic/Reykjavik"));
+        assert_eq!(march("Africa/Abidjan"), march("Atlantic/Reykjavik"));
+        // What is not aligned is named by its start.
         assert_eq!(
-            daily.window(at("2026-11-23T20:00:00Z")).key,
-            WindowKey(20_261_124)
+            key(day, None, "2026-11-23T20:00:00Z"),
+            WindowKey(at("2026-11-23T00:00:00Z").as_micros())
         );
     }
 

@@ -147,7 +147,7 @@ impl Run {
                 let until = Some(self.model.now.saturating_add_micros(seconds * 1_000_000));
                 self.edit(line, |meter| meter.boost = Some(Boost { amount, until }));
             }
-            Step::Align { line, is_aligned } => self.align(line, is_aligned),
+            Step::Align { line, zone } => self.align(line, zone),
             Step::Adjust { line, delta } => {
                 let at = self.model.tick();
                 let meter = self.lines[line].clone();
@@ -381,7 +381,7 @@ impl Run {
         change(Arc::make_mut(&mut self.lines[line]));
     }
 
-    fn align(&mut self, line: usize, is_aligned: bool) {
+    fn align(&mut self, line: usize, zone: Option<&str>) {
         if self.lines[line].window.is_none() {
             return;
         }
@@ -391,7 +391,7 @@ impl Run {
             meter.window = Some(WindowSpec {
                 duration: ResetDuration::Day,
                 anchor: "2026-01-01T07:00:00Z".parse().unwrap(),
-                zone: is_aligned.then(|| "Asia/Kathmandu".parse().unwrap()),
+                zone: zone.map(|name| name.parse().unwrap()),
                 quarter_start_month: 1,
             });
         });

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tollgate_domain::Timestamp;
-use tollgate_domain::accounting::LedgerState;
-use tollgate_domain::limits::{Meter, MeterKind, ResetDuration, WindowSpec};
+use tollgate_domain::accounting::{CounterAmount, LedgerState};
+use tollgate_domain::limits::{Meter, MeterKind, ResetDuration, Window, WindowKey, WindowSpec};
 use tollgate_domain::live::LiveCounters as _;
 
 use super::kit::*;
+use crate::Ledger;
 use crate::fs::memory::MemoryFileSystem;
 
 fn aligned(zone: &str) -> Meter {
@@ -164,6 +165,70 @@ fn an_edit_that_is_taken_back_while_nothing_is_used_sends_nothing_away() {
         let is_here = counter.key.window == window;
         assert_eq!(counter.amount, if is_here { 30 } else { 0 });
     }
+}
+
+/// Two zones can begin a window together and end it apart: New York puts its clock back in November, Puerto Rico does not.
+#[test]
+fn an_edit_that_moves_only_the_end_of_a_window_outlives_the_process() {
+    let monthly = |zone: &str| {
+        let mut meter = aligned(zone);
+        if let Some(window) = &mut meter.window {
+            window.duration = ResetDuration::Month;
+        }
+        Arc::new(meter)
+    };
+    let (shorter, longer) = (monthly("America/Puerto_Rico"), monthly("America/New_York"));
+    let between: Timestamp = "2026-12-01T04:30:00Z".parse().unwrap();
+    for (before, after, used) in [(&shorter, &longer, 60), (&longer, &shorter, 0)] {
+        let disk = MemoryFileSystem::default();
+        let ledger = open(&disk, LedgerState::default()).unwrap();
+        let hold = ledger
+            .reserve(facts(1, 60), &[need(before, 60)], noon())
+            .unwrap();
+        ledger.settle(hold, answered(60, noon()));
+        ledger.carry_over(std::slice::from_ref(after), noon());
+        assert_eq!(ledger.count(after, noon()).used, 60);
+        let mut database = Database::default();
+        database.fold(&ledger, 100);
+        let disk = kill(ledger, &disk);
+        let ledger = Ledger::open_on(Arc::new(disk), &config(), database.state(), between).unwrap();
+        assert_eq!(ledger.count(after, between).used, used);
+    }
+}
+
+/// Counters of earlier versions are named by civil dates, and count all the same.
+#[test]
+fn usage_under_an_older_name_of_its_window_counts() {
+    let line = Arc::new(aligned("Asia/Kathmandu"));
+    let window = line.window.as_ref().unwrap().window(noon());
+    let named_by_date = Window {
+        key: WindowKey(20_261_111),
+        ..window
+    };
+    let older = CounterAmount::new(
+        line.id.line,
+        line.id.kind,
+        ResetDuration::Day,
+        named_by_date,
+        60,
+    );
+    let state = LedgerState {
+        counters: vec![older],
+        ..LedgerState::default()
+    };
+    let ledger = open(&MemoryFileSystem::default(), state).unwrap();
+    assert_eq!(ledger.count(&line, noon()).used, 60);
+    let full = ledger.reserve(facts(1, 41), &[need(&line, 41)], noon());
+    assert!(full.is_err());
+    let mut database = Database::default();
+    database.counters.insert(older.key, older);
+    database.fold(&ledger, 100);
+    let amounts: Vec<_> = database
+        .counters
+        .values()
+        .map(|counter| (counter.key.window, counter.amount))
+        .collect();
+    assert_eq!(amounts, [(named_by_date.key, 0), (window.key, 60)]);
 }
 
 /// The same when nobody remembers the edit: the process died in between, or the line was forgotten.

@@ -39,9 +39,10 @@ pub(super) enum Step {
         amount: i64,
         seconds: i64,
     },
+    /// Windows of the calendar of this zone, or of the lattice.
     Align {
         line: usize,
-        is_aligned: bool,
+        zone: Option<&'static str>,
     },
     Adjust {
         line: usize,
@@ -83,6 +84,15 @@ pub(super) enum Step {
     },
 }
 
+/// Days of the first two begin a quarter of an hour apart and most often have the same date; a day of the third is over
+/// before the one of the last with its date begins.
+const ZONES: &[&str] = &[
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "Pacific/Kiritimati",
+    "Pacific/Pago_Pago",
+];
+
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let lines = || prop::collection::vec(any::<bool>(), LINES);
     let outcome = prop_oneof![
@@ -104,7 +114,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (0..LINES, 0_i64..200).prop_map(|(line, limit)| Step::Limit { line, limit }),
         1 => (0..LINES, 0_i64..100, 0_i64..90_000)
             .prop_map(|(line, amount, seconds)| Step::Boost { line, amount, seconds }),
-        1 => (0..LINES, any::<bool>()).prop_map(|(line, is_aligned)| Step::Align { line, is_aligned }),
+        1 => (0..LINES, prop::option::weighted(0.7, prop::sample::select(ZONES)))
+            .prop_map(|(line, zone)| Step::Align { line, zone }),
         1 => (0..LINES, -50_i64..50).prop_map(|(line, delta)| Step::Adjust { line, delta }),
         1 => (0..LINES).prop_map(|line| Step::Reset { line }),
         1 => (0..40_usize, 0_i64..50).prop_map(|(number, amount)| Step::Resolve { number, amount }),
