@@ -171,12 +171,9 @@ impl Books {
 
     fn open(&self, changes: &mut Changes, facts: HoldFacts, mut holds: Vec<CounterAmount>) {
         for hold in &mut holds {
-            // Its window may have moved between the reservation and this record.
-            let moved = match changes.moved.get(&hold.key) {
-                Some(moved) => *moved,
-                None => self.moved.get(&hold.key).copied(),
-            };
-            if let Some(moved) = moved {
+            // Its window may have moved between the reservation and this record, more than once. Moves never lead back:
+            // one to a window ends the one that left it.
+            while let Some(moved) = self.moved(changes, hold.key) {
                 relocate(hold, moved.to);
             }
         }
@@ -184,6 +181,14 @@ impl Books {
         changes
             .holds
             .insert(request, Some(OpenHold { facts, holds }));
+    }
+
+    /// Where the usage of a window that was left went.
+    fn moved(&self, changes: &Changes, key: CounterKey) -> Option<Move> {
+        match changes.moved.get(&key) {
+            Some(moved) => *moved,
+            None => self.moved.get(&key).copied(),
+        }
     }
 
     fn take(&self, changes: &mut Changes, request: RequestId) -> Option<OpenHold> {

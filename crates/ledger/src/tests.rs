@@ -1,6 +1,7 @@
 //! Tests of the ledger as a whole, on a disk in memory.
 
 mod admission;
+mod books;
 mod corrections;
 mod crash;
 mod faults;
