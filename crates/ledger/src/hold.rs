@@ -20,7 +20,8 @@ pub struct Hold {
     pub(crate) held: HeldList,
     pub(crate) counts: Counts,
     pub(crate) is_dispatched: bool,
-    pub(crate) shadowed: Option<Box<ShadowedLimit>>,
+    /// In the order of the needs.
+    pub(crate) shadowed: Vec<ShadowedLimit>,
     /// Bytes of the journal that are set aside for its end.
     pub(crate) room: u32,
 }
@@ -41,9 +42,9 @@ impl Hold {
         &self.counts
     }
 
-    /// The full limit with which a profile in shadow mode would have refused.
+    /// The full limit with which a profile in shadow mode would have refused: the first one.
     pub fn shadowed(&self) -> Option<&LimitRefusal> {
-        self.shadowed.as_ref().map(|full| &full.refusal)
+        self.shadowed.first().map(|full| &full.refusal)
     }
 
     /// Whether the request was sent to a provider.

@@ -98,7 +98,7 @@ impl Ledger {
         self.record_moves(&attempt.moves, at);
         let (reserved, counts, shadowed) = judge(attempt, needs)?;
         facts.at = at;
-        facts.shadow = facts.shadow.or(shadow_of(shadowed.as_deref()));
+        facts.shadow = facts.shadow.or(shadow_of(&shadowed));
         let room = room_for(reserved.held.len());
         let record = Record::Open {
             facts,
@@ -146,12 +146,6 @@ impl Ledger {
             .meters
             .exchange(&hold.held, hold.is_dispatched, needs, now);
         self.record_moves(&attempt.moves, attempt.at);
-        // What a limit in shadow mode did not refuse at admission is judged no more, and stays true.
-        let is_carried = hold.shadowed.as_ref().is_some_and(|full| {
-            let at = needs.iter().position(|need| full.is_carried_by(need));
-            let newer = attempt.shadowed.map_or(usize::MAX, |full| full.need);
-            at.is_some_and(|at| at <= newer)
-        });
         let judged = judge(attempt, needs);
         let (reserved, counts, shadowed) = match judged {
             Ok(judged) => judged,
@@ -160,12 +154,8 @@ impl Ledger {
                 return Err(error);
             }
         };
-        let shadowed = if is_carried {
-            hold.shadowed.take()
-        } else {
-            shadowed
-        };
-        facts.shadow = facts.shadow.or(shadow_of(shadowed.as_deref()));
+        let shadowed = with_carried(shadowed, std::mem::take(&mut hold.shadowed), needs);
+        facts.shadow = facts.shadow.or(shadow_of(&shadowed));
         let record = Record::Exchange {
             facts,
             holds: kept(&reserved.held),
@@ -317,20 +307,35 @@ fn internal(reason: &str) -> ReserveError {
 }
 
 /// What an attempt got, the counts it saw, and what was full in shadow mode.
-type Judged = (Reserved, Counts, Option<Box<ShadowedLimit>>);
+type Judged = (Reserved, Counts, Vec<ShadowedLimit>);
 
-fn shadow_of(full: Option<&ShadowedLimit>) -> Option<Shadow> {
-    full.map(|full| Shadow::of_limit(full.limit, full.refusal.is_transient))
+fn shadow_of(shadowed: &[ShadowedLimit]) -> Option<Shadow> {
+    let first = shadowed.first()?;
+    Some(Shadow::of_limit(first.limit, first.refusal.is_transient))
+}
+
+/// What was full before an exchange, and what is since, in the order of the needs. What a limit in shadow mode did not
+/// refuse at admission is judged no more where it goes on, and stays true.
+fn with_carried(
+    mut shadowed: Vec<ShadowedLimit>,
+    before: Vec<ShadowedLimit>,
+    needs: &[Need],
+) -> Vec<ShadowedLimit> {
+    let is_carried = |full: &ShadowedLimit| needs.iter().any(|need| full.is_carried_by(need));
+    shadowed.extend(before.into_iter().filter(is_carried));
+    shadowed.sort_by_key(|full| needs.iter().position(|need| need.meter.id == full.limit));
+    shadowed
 }
 
 fn judge(attempt: Attempt, needs: &[Need]) -> Result<Judged, ReserveError> {
     let at = attempt.at;
-    let shadowed = attempt.shadowed.and_then(|full| {
-        Some(Box::new(ShadowedLimit {
+    let limit_of = |full: &Full| {
+        Some(ShadowedLimit {
             limit: needs.get(full.need)?.meter.id,
-            refusal: *refusal(&full, needs, at)?,
-        }))
-    });
+            refusal: *refusal(full, needs, at)?,
+        })
+    };
+    let shadowed = attempt.shadowed.iter().filter_map(limit_of).collect();
     match attempt.result {
         Ok(reserved) => Ok((reserved, attempt.counts, shadowed)),
         Err(full) => Err(match refusal(&full, needs, at) {

@@ -85,8 +85,8 @@ pub(crate) struct Attempt {
     pub(crate) moves: SmallVec<[Move; 1]>,
     /// The counts after it, for each need.
     pub(crate) counts: Counts,
-    /// The first meter in shadow mode that would have refused.
-    pub(crate) shadowed: Option<Full>,
+    /// The meters in shadow mode that would have refused, in the order of the needs.
+    pub(crate) shadowed: SmallVec<[Full; 1]>,
     pub(crate) result: Result<Reserved, Full>,
 }
 

@@ -79,7 +79,7 @@ impl Table {
         let mut moves = SmallVec::new();
         let places = self.places(old, needs, at, &mut moves);
         self.lift(old, &places);
-        let mut shadowed = None;
+        let mut shadowed = SmallVec::new();
         let full = self.first_full(needs, &places, at, &mut shadowed);
         let result = if let Some(full) = full {
             self.put_back(old, &places);
@@ -337,7 +337,7 @@ impl Table {
         needs: &[Need],
         places: &Places,
         at: Timestamp,
-        shadowed: &mut Option<Full>,
+        shadowed: &mut SmallVec<[Full; 1]>,
     ) -> Option<Full> {
         for (position, (need, place)) in needs.iter().zip(places).enumerate() {
             let Some(place) = place.filter(|place| !place.is_carried) else {
@@ -356,7 +356,7 @@ impl Table {
             if need.is_enforced {
                 return Some(full);
             }
-            shadowed.get_or_insert(full);
+            shadowed.push(full);
         }
         None
     }

@@ -11,7 +11,7 @@ use tollgate_domain::live::{Count, LiveCounters as _};
 
 use super::kit::*;
 use crate::fs::memory::MemoryFileSystem;
-use crate::{Ledger, ReserveError};
+use crate::{Hold, Ledger, ReserveError};
 use tollgate_domain::accounting::LedgerState;
 
 fn ledger() -> Ledger {
@@ -314,6 +314,42 @@ fn what_a_shadow_did_not_refuse_is_still_told_after_an_exchange() {
         }
         ledger.release(hold, noon());
     }
+}
+
+/// Each of several limits that were full at once: the first one that is asked is told.
+#[test]
+fn every_full_limit_is_remembered_through_exchanges() {
+    let ledger = ledger();
+    let [first, second, third] = [1, 2, 3].map(|line| {
+        let mut shadow = need(&Arc::new(meter(line, MeterKind::Requests, 0)), 1);
+        shadow.is_enforced = false;
+        shadow
+    });
+    let told = |hold: &Hold| hold.facts().shadow.and_then(|shadow| shadow.limit);
+    let both = [first.clone(), second.clone()];
+    let mut hold = ledger.reserve(facts(1, 0), &both, noon()).unwrap();
+    assert_eq!(told(&hold), Some(first.meter.id));
+    // A refused exchange takes nothing from it.
+    let full = need(&Arc::new(meter(9, MeterKind::Money, 0)), 1);
+    let refused = [second.clone(), full];
+    assert!(
+        ledger
+            .exchange(&mut hold, facts(1, 0), &refused, noon())
+            .is_err()
+    );
+    // Newly full, and the first in order.
+    let other = [third.clone(), second.clone()];
+    ledger
+        .exchange(&mut hold, facts(1, 0), &other, noon())
+        .unwrap();
+    assert_eq!(told(&hold), Some(third.meter.id));
+    let alone = std::slice::from_ref(&second);
+    ledger
+        .exchange(&mut hold, facts(1, 0), alone, noon())
+        .unwrap();
+    assert_eq!(told(&hold), Some(second.meter.id));
+    assert_eq!(hold.shadowed().unwrap().reading.id, *second.meter.line_id);
+    ledger.release(hold, noon());
 }
 
 #[test]
