@@ -128,8 +128,10 @@ pub(crate) async fn plan(
     };
     let (apart, others) = pieces(&wanted);
     let mut rare = rarest(db, kind, apart).await?;
-    if rare.is_empty() {
-        rare = rarest(db, kind, others).await?;
+    // With one alone, each row that has it is looked up.
+    if rare.len() < 2 {
+        rare.extend(rarest(db, kind, others).await?);
+        rare.truncate(2);
     }
     Ok(Some(Search { kind, wanted, rare }))
 }
