@@ -13,16 +13,17 @@ pub mod profile;
 mod request;
 mod settings;
 mod simulate;
+mod tools;
 
 pub use decision::{
-    ConsideredView, Decision, EstimateView, Explain, KeyView, MeterView, PayerView, Question,
-    Reason, Subject, UnknownSubject,
+    ConsideredView, Decision, EstimateView, Explain, KeyView, MeterView, ModelWish, PayerView,
+    Question, Reason, Subject, UnknownSubject, Wish,
 };
 pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned};
-pub use evaluate::evaluate;
+pub use evaluate::{evaluate, evaluate_any_model, evaluate_tool};
 pub use grant::{Copy, ModelMeters, ProviderGrant};
 pub use model_list::{InvalidModelPattern, ModelList};
-pub use plan::{Candidate, Considered, Need, Outcome, Payer, Plan, Refusal};
-pub use request::{Endpoint, ModelRequest};
+pub use plan::{Candidate, Considered, Need, Outcome, Passage, Payer, Plan, Refusal};
+pub use request::{AnyModelRequest, Endpoint, ModelRequest, ToolRequest};
 pub use settings::Settings;
 pub use simulate::{MOST_LISTED, SimulatedHolder, SimulatedRefusal, Simulation, Simulator};

@@ -183,23 +183,28 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The credentials that may be used for `model`, among those that a grant names (`None` = all), best first.
+    /// The credentials that may be used for `model` (`None` = for some model), among those that a grant names (`None` = all), best first.
     pub fn keys_for<'a>(
         &'a self,
-        model: &'a str,
+        model: Option<&'a str>,
         granted: Option<&'a [ProviderKeyId]>,
     ) -> impl Iterator<Item = &'a Arc<ProviderKey>> + 'a {
         self.keys.iter().filter(move |key| {
             granted.is_none_or(|ids| ids.contains(&key.id))
-                && (key.models.is_empty()
-                    || key.models.contains(&self.name, model)
-                    || key.has_alias(model))
-                && !key.blacklisted_models.contains(&self.name, model)
+                && model.is_none_or(|model| key.serves(&self.name, model))
         })
     }
 }
 
 impl ProviderKey {
+    /// Whether it may be used for `model` of its provider.
+    fn serves(&self, provider: &ProviderName, model: &str) -> bool {
+        let is_listed = self.models.is_empty()
+            || self.models.contains(provider, model)
+            || self.has_alias(model);
+        is_listed && !self.blacklisted_models.contains(provider, model)
+    }
+
     /// The provider's own id for `model`, when this key renames it.
     pub fn resolve_alias<'a>(&'a self, model: &'a str) -> &'a str {
         self.aliases

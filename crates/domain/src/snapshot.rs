@@ -6,6 +6,7 @@
 mod budgets;
 mod change;
 mod entities;
+mod mcp;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use entities::{
     Group, GroupId, GroupProfile, GroupProfileMode, KeyHolder, KeySecret, ModelLimit, User,
     VirtualKey,
 };
+pub use mcp::{GroupedTools, McpCatalog, McpClient};
 
 use crate::catalog::Catalog;
 use crate::hash::OwnTrieMap;
@@ -39,6 +41,7 @@ pub struct Snapshot {
     providers: Arc<BTreeMap<ProviderName, Arc<Provider>>>,
     model_limits: Arc<Vec<ModelLimit>>,
     catalog: Arc<Catalog>,
+    mcp: Arc<McpCatalog>,
 }
 
 impl Snapshot {
@@ -120,6 +123,11 @@ impl Snapshot {
         &self.catalog
     }
 
+    /// MCP clients and groups of their tools.
+    pub fn mcp(&self) -> &McpCatalog {
+        &self.mcp
+    }
+
     /// Puts a key in, or in the place of its older self.
     pub fn put_key(&mut self, key: VirtualKey) {
         self.remove_key(key.id);
@@ -181,6 +189,11 @@ impl Snapshot {
     /// Replaces all limits on models.
     pub fn set_model_limits(&mut self, limits: Vec<ModelLimit>) {
         self.model_limits = Arc::new(limits);
+    }
+
+    /// Replaces all MCP clients and groups of tools.
+    pub fn set_mcp(&mut self, mcp: McpCatalog) {
+        self.mcp = Arc::new(mcp);
     }
 
     /// Replaces prices and sizes.

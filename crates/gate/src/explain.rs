@@ -1,19 +1,24 @@
 //! Decisions with their reasons, through the same functions as the traffic.
 
+mod explained;
+
 use std::sync::Arc;
 
+use tollgate_domain::access::profile::McpGrants;
 use tollgate_domain::access::{
-    Candidate, ConsideredView, Copy, Decision, EstimateView, Explain, KeyView, MeterView,
-    ModelRequest, Outcome, Payer, PayerView, Plan, Question, Reason, Refusal, Settings, Subject,
-    UnknownSubject, evaluate,
+    ConsideredView, Copy, Decision, Explain, KeyView, MeterView, ModelRequest, ModelWish, Outcome,
+    Payer, PayerView, Plan, Question, Reason, Refusal, Settings, Subject, UnknownSubject, Wish,
+    evaluate, evaluate_any_model, evaluate_tool,
 };
 use tollgate_domain::error::LimitRefusal;
 use tollgate_domain::ids::VirtualKeyId;
+use tollgate_domain::provider::ProviderKey;
 use tollgate_domain::snapshot::{GroupId, KeyHolder, Snapshot, VirtualKey};
 use tollgate_domain::{GatewayError, Timestamp};
 use tollgate_ledger::{MeterState, Verdict};
 
-use crate::gate::{Gate, refused_by_limit};
+use crate::gate::Gate;
+use explained::Explained;
 
 /// The body of a short request, when the question does not say how long it is.
 const SHORT_BODY_BYTES: u64 = 256;
@@ -23,32 +28,57 @@ impl Explain for Gate {
         let snapshot = self.snapshot.load_full();
         let now = self.clock.now();
         let at = question.at.unwrap_or(now);
-        // The present is the ledger's, whose time does not step back.
-        let counted_at = question.at.unwrap_or_else(|| self.ledger.present(now));
         let key = subject(&snapshot, question.subject)?;
-        let model = full_name(question);
-        let request = ModelRequest {
-            endpoint: question.endpoint,
-            model: &model,
-            body_bytes: SHORT_BODY_BYTES,
-            input_tokens: question.input_tokens,
-            max_output_tokens: question.max_output_tokens,
-            choices: 1,
-            unbounded: None,
+        let moment = Moment {
+            revision: snapshot.revision,
+            at,
+            // The present is the ledger's, whose time does not step back.
+            counted_at: question.at.unwrap_or_else(|| self.ledger.present(now)),
         };
-        let plan = evaluate(&snapshot, &key, &request, &self.learned, at);
-        let judged: Vec<_> = plan
-            .candidates
-            .iter()
-            .map(|candidate| self.judge(candidate, counted_at, at))
-            .collect();
-        Ok(decision(&snapshot, &key, &plan, &judged, at))
+        Ok(match question.wish {
+            Wish::Model(wish) => {
+                let model = full_name(&wish);
+                let request = ModelRequest {
+                    endpoint: wish.endpoint,
+                    model: &model,
+                    body_bytes: SHORT_BODY_BYTES,
+                    input_tokens: wish.input_tokens,
+                    max_output_tokens: wish.max_output_tokens,
+                    choices: 1,
+                    unbounded: None,
+                };
+                let plan = evaluate(&snapshot, &key, &request, &self.learned, at);
+                self.decision(&key, &plan, moment)
+            }
+            Wish::Tool(request) => {
+                let plan = evaluate_tool(&snapshot, &key, &request, at);
+                let client = snapshot.mcp().client(request.client);
+                Decision {
+                    mcp_client: client.map(|client| client.name.to_string()),
+                    mcp_tool: request.tool.map(str::to_owned),
+                    ..self.decision(&key, &plan, moment)
+                }
+            }
+            Wish::AnyModel(request) => {
+                let plan = evaluate_any_model(&snapshot, &key, &request, at);
+                self.decision(&key, &plan, moment)
+            }
+        })
     }
 }
 
+/// When, and by which policy.
+#[derive(Clone, Copy)]
+struct Moment {
+    revision: u64,
+    at: Timestamp,
+    /// The instant whose windows count; it differs from `at` when the clock has stepped back.
+    counted_at: Timestamp,
+}
+
 /// A candidate with the numbers of its meters.
-struct Judged<'a> {
-    candidate: &'a Candidate,
+struct Judged<'a, C> {
+    candidate: &'a C,
     meters: Vec<MeterState>,
     refusal: Option<GatewayError>,
     /// What is refused in shadow mode only.
@@ -56,16 +86,11 @@ struct Judged<'a> {
 }
 
 impl Gate {
-    /// `counted_at`: the instant whose windows count; it differs from `at` when the clock has stepped back.
-    fn judge<'a>(
-        &self,
-        candidate: &'a Candidate,
-        counted_at: Timestamp,
-        at: Timestamp,
-    ) -> Judged<'a> {
-        let meters = self.ledger.probe(&candidate.needs, counted_at);
+    fn judge<'a, C: Explained>(&self, candidate: &'a C, moment: Moment) -> Judged<'a, C> {
+        let needs = candidate.needs();
+        let meters = self.ledger.probe(needs, moment.counted_at);
         let first_full = |is_enforced| {
-            let mut states = candidate.needs.iter().zip(&meters);
+            let mut states = needs.iter().zip(&meters);
             let first = states.find_map(|(need, state)| {
                 let verdict = state.verdict.filter(|_| need.is_enforced == is_enforced)?;
                 Some(LimitRefusal {
@@ -76,9 +101,9 @@ impl Gate {
                     largest_output_that_fits: None,
                 })
             });
-            first.map(|refusal| refused_by_limit(candidate, 1, refusal, at))
+            first.map(|refusal| candidate.refused_by(refusal, moment.at))
         };
-        let by_policy = candidate.shadowed.as_deref();
+        let by_policy = candidate.shadowed();
         Judged {
             refusal: first_full(true),
             shadowed: by_policy.map_or_else(|| first_full(false), |refusal| Some(error(refusal))),
@@ -86,59 +111,57 @@ impl Gate {
             meters,
         }
     }
-}
 
-fn decision(
-    snapshot: &Snapshot,
-    key: &VirtualKey,
-    plan: &Plan,
-    judged: &[Judged<'_>],
-    at: Timestamp,
-) -> Decision {
-    let admitted = judged.iter().find(|one| one.refusal.is_none());
-    let is_transient = |one: &&Judged<'_>| {
-        let limit = one.refusal.as_ref().and_then(|error| error.limit.as_ref());
-        limit.is_some_and(|limit| limit.is_transient)
-    };
-    // The same choice as in `Gate::admit`: a transient refusal before the first one.
-    let chosen = admitted
-        .or_else(|| judged.iter().find(is_transient))
-        .or_else(|| judged.first());
-    let refusal = match chosen {
-        Some(one) => one.refusal.as_ref(),
-        None => plan.refusal.as_ref(),
-    };
-    let candidate = chosen.map(|one| one.candidate);
-    Decision {
-        allowed: admitted.is_some(),
-        reason: refusal.map(reason),
-        at,
-        revision: snapshot.revision,
-        payer: candidate.map(|candidate| payer(key, &candidate.payer)),
-        provider: candidate.map(|candidate| candidate.provider.name.to_string()),
-        model: candidate.map(|candidate| candidate.model.to_string()),
-        key_candidates: candidate.map_or_else(Vec::new, credentials),
-        meters: chosen.map_or_else(Vec::new, meters),
-        considered: considered(key, plan, judged),
-        estimate: candidate.map(|candidate| EstimateView {
-            input_tokens: candidate.estimate.input_tokens,
-            output_tokens: candidate.estimate.output_tokens,
-            cost: candidate.estimate.cost,
-            is_bound: candidate.estimate.is_bound,
-        }),
+    fn decision<C: Explained>(&self, key: &VirtualKey, plan: &Plan<C>, moment: Moment) -> Decision {
+        let judged: Vec<_> = plan
+            .candidates
+            .iter()
+            .map(|candidate| self.judge(candidate, moment))
+            .collect();
+        let admitted = judged.iter().find(|one| one.refusal.is_none());
+        let is_transient = |one: &&Judged<'_, C>| {
+            let limit = one.refusal.as_ref().and_then(|error| error.limit.as_ref());
+            limit.is_some_and(|limit| limit.is_transient)
+        };
+        // The same choice as in `Gate::admit`: a transient refusal before the first one.
+        let chosen = admitted
+            .or_else(|| judged.iter().find(is_transient))
+            .or_else(|| judged.first());
+        let refusal = match chosen {
+            Some(one) => one.refusal.as_ref(),
+            None => plan.refusal.as_ref(),
+        };
+        let candidate = chosen.map(|one| one.candidate);
+        Decision {
+            allowed: admitted.is_some(),
+            reason: refusal.map(reason),
+            at: moment.at,
+            revision: moment.revision,
+            payer: candidate.map(|candidate| payer(key, candidate.payer())),
+            provider: candidate
+                .and_then(C::provider)
+                .map(|provider| provider.name.to_string()),
+            model: candidate.and_then(C::model).map(str::to_owned),
+            mcp_client: None,
+            mcp_tool: None,
+            key_candidates: candidate.map_or_else(Vec::new, credentials),
+            meters: chosen.map_or_else(Vec::new, meters),
+            considered: considered(key, plan, &judged),
+            estimate: candidate.and_then(C::estimate),
+        }
     }
 }
 
-fn credentials(candidate: &Candidate) -> Vec<KeyView> {
-    let view = |key: &Arc<tollgate_domain::provider::ProviderKey>| KeyView {
+fn credentials<C: Explained>(candidate: &C) -> Vec<KeyView> {
+    let view = |key: &Arc<ProviderKey>| KeyView {
         id: key.id.to_string(),
         name: key.name.to_string(),
     };
-    candidate.keys.iter().map(view).collect()
+    candidate.keys().iter().map(view).collect()
 }
 
-fn meters(judged: &Judged<'_>) -> Vec<MeterView> {
-    let needs = judged.candidate.needs.iter();
+fn meters<C: Explained>(judged: &Judged<'_, C>) -> Vec<MeterView> {
+    let needs = judged.candidate.needs().iter();
     needs
         .zip(&judged.meters)
         .map(|(need, state)| MeterView {
@@ -153,7 +176,11 @@ fn meters(judged: &Judged<'_>) -> Vec<MeterView> {
 
 /// Every copy that was looked at; those that policy allows with the verdict of their limits. Candidates are in the order
 /// of the entries that apply.
-fn considered(key: &VirtualKey, plan: &Plan, judged: &[Judged<'_>]) -> Vec<ConsideredView> {
+fn considered<C>(
+    key: &VirtualKey,
+    plan: &Plan<C>,
+    judged: &[Judged<'_, C>],
+) -> Vec<ConsideredView> {
     let mut candidates = judged.iter();
     plan.considered
         .iter()
@@ -227,6 +254,7 @@ fn subject(snapshot: &Snapshot, subject: Subject) -> Result<Arc<VirtualKey>, Unk
                 expires_at: None,
                 secrets: Vec::new(),
                 grants: Vec::new(),
+                mcp: McpGrants::default(),
                 meters: Vec::new(),
                 settings: Settings::default(),
             }))
@@ -234,13 +262,13 @@ fn subject(snapshot: &Snapshot, subject: Subject) -> Result<Arc<VirtualKey>, Unk
     }
 }
 
-/// `provider/model`, when the question names the provider apart.
-fn full_name(question: &Question<'_>) -> String {
-    match question.provider {
-        Some(provider) if !has_provider(question.model, provider) => {
-            format!("{provider}/{}", question.model)
+/// `provider/model`, when the wish names the provider apart.
+fn full_name(wish: &ModelWish<'_>) -> String {
+    match wish.provider {
+        Some(provider) if !has_provider(wish.model, provider) => {
+            format!("{provider}/{}", wish.model)
         }
-        _ => question.model.to_owned(),
+        _ => wish.model.to_owned(),
     }
 }
 

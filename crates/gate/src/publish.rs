@@ -60,8 +60,8 @@ fn meters_of(snapshot: &Snapshot, change: SnapshotChange, into: &mut Vec<Arc<Met
                     .flat_map(|one| one.meters.clone()),
             );
         }
-        // Prices have no limits; all limits at once change only at a start, before there are requests.
-        SnapshotChange::Prices | SnapshotChange::Everything => {}
+        // Prices and tools have no limits; all limits at once change only at a start, before there are requests.
+        SnapshotChange::Prices | SnapshotChange::Mcp | SnapshotChange::Everything => {}
     }
 }
 

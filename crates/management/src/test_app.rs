@@ -97,6 +97,8 @@ pub(crate) struct TestPolicy {
     snapshot: Mutex<Arc<Snapshot>>,
     /// What explaining answers; nothing means that nobody like that exists.
     pub(crate) decision: Mutex<Option<Decision>>,
+    /// What was asked last.
+    pub(crate) asked: Mutex<String>,
     /// Told when the next change is published, which then never ends.
     stall: Mutex<Option<oneshot::Sender<()>>>,
 }
@@ -190,7 +192,8 @@ impl Policy for TestPolicy {
 }
 
 impl Explain for TestPolicy {
-    fn explain(&self, _question: &Question<'_>) -> Result<Decision, UnknownSubject> {
+    fn explain(&self, question: &Question<'_>) -> Result<Decision, UnknownSubject> {
+        *self.asked.lock() = format!("{:?}", question.wish);
         self.decision.lock().clone().ok_or(UnknownSubject)
     }
 }
@@ -248,6 +251,7 @@ impl TestApp {
             store: store.clone(),
             snapshot: Mutex::default(),
             decision: Mutex::default(),
+            asked: Mutex::default(),
             stall: Mutex::default(),
         });
         let fold = Arc::new(TestFold::default());

@@ -6,11 +6,12 @@ use secrecy::SecretString;
 use tollgate_domain::access::ModelList;
 use tollgate_domain::catalog::{Catalog, ModelInfo, ModelPrice};
 use tollgate_domain::ids::{UserId, VirtualKeyId};
-use tollgate_domain::snapshot::{GroupId, ModelLimit, Snapshot, SnapshotChange};
+use tollgate_domain::snapshot::{GroupId, McpCatalog, ModelLimit, Snapshot, SnapshotChange};
 
 use self::entities::{compile_group, compile_key, compile_provider, compile_users};
 use crate::error::Result;
 use crate::groups::{self, profiles as group_profiles};
+use crate::mcp;
 use crate::model_configs::{self, ModelScope};
 use crate::providers;
 use crate::sql::corrupt;
@@ -55,6 +56,7 @@ pub async fn apply(
             SnapshotChange::Providers => set_providers(&mut db, env, snapshot).await?,
             SnapshotChange::ModelLimits => set_model_limits(&mut db, snapshot).await?,
             SnapshotChange::Prices => set_prices(&mut db, snapshot).await?,
+            SnapshotChange::Mcp => set_mcp(&mut db, snapshot).await?,
             SnapshotChange::Everything => {
                 let revision = snapshot.revision;
                 *snapshot = Snapshot::default();
@@ -62,6 +64,7 @@ pub async fn apply(
                 set_providers(&mut db, env, snapshot).await?;
                 set_model_limits(&mut db, snapshot).await?;
                 set_prices(&mut db, snapshot).await?;
+                set_mcp(&mut db, snapshot).await?;
                 put_all_groups(&mut db, snapshot).await?;
                 put_all_users(&mut db, snapshot).await?;
                 put_all_keys(&mut db, snapshot).await?;
@@ -191,5 +194,12 @@ async fn set_prices(db: &mut Db<'_>, snapshot: &mut Snapshot) -> Result<()> {
         (price.provider, price.model, info)
     });
     snapshot.set_catalog(Catalog::with_overrides(overrides));
+    Ok(())
+}
+
+async fn set_mcp(db: &mut Db<'_>, snapshot: &mut Snapshot) -> Result<()> {
+    let clients = mcp::clients::all(db.again()).await?;
+    let groups = mcp::tool_groups::all(db.again()).await?;
+    snapshot.set_mcp(McpCatalog::new(clients, groups));
     Ok(())
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::SecretString;
 use tollgate_domain::Timestamp;
+use tollgate_domain::access::profile::McpGrants;
 use tollgate_domain::access::{Copy, ModelList, ProviderGrant, Settings};
 use tollgate_domain::catalog::{Catalog, ModelInfo, ModelPrice, Prices};
 use tollgate_domain::ids::{CopyId, ProfileId, ProviderKeyId, UserId, VirtualKeyId};
@@ -73,6 +74,7 @@ pub fn key(name: &str, holder: KeyHolder) -> VirtualKey {
         expires_at: None,
         secrets: vec![(key_hash(&key_text(name)), None)],
         grants: Vec::new(),
+        mcp: McpGrants::default(),
         meters: Vec::new(),
         settings: Settings::default(),
     }
@@ -90,6 +92,7 @@ pub fn copy(name: &str) -> Copy {
         priority: 0,
         assigned_at: Timestamp::from_micros(0),
         grants: Vec::new(),
+        mcp: McpGrants::default(),
         meters: Vec::new(),
         settings: Settings::default(),
         alert_thresholds: [].into(),

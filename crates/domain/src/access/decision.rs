@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::request::Endpoint;
+use super::request::{AnyModelRequest, Endpoint, ToolRequest};
 use crate::error::MeterReading;
 use crate::ids::{ProfileId, UserId, VirtualKeyId};
 use crate::money::Usd;
@@ -22,6 +22,26 @@ pub enum Subject {
 pub struct Question<'a> {
     /// Who asks.
     pub subject: Subject,
+    /// What is asked for.
+    pub wish: Wish<'a>,
+    /// The instant to decide at; now when absent.
+    pub at: Option<Timestamp>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Wish<'a> {
+    /// A model's answer.
+    Model(ModelWish<'a>),
+    /// A call of a tool, or of any tool of a client.
+    Tool(ToolRequest<'a>),
+    /// Whatever does not depend on the model.
+    AnyModel(AnyModelRequest<'a>),
+}
+
+/// A model's answer that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelWish<'a> {
     /// The provider, when the model is named without it.
     pub provider: Option<&'a str>,
     /// The model, `provider/model` or bare.
@@ -32,8 +52,6 @@ pub struct Question<'a> {
     pub input_tokens: Option<u64>,
     /// The output limit that the request would name.
     pub max_output_tokens: Option<u64>,
-    /// The instant to decide at; now when absent.
-    pub at: Option<Timestamp>,
 }
 
 /// Why a request is refused.
@@ -109,7 +127,7 @@ pub struct EstimateView {
     pub input_tokens: u64,
     /// Output tokens.
     pub output_tokens: u64,
-    /// What both cost.
+    /// What it costs.
     pub cost: Usd,
     /// Whether these are upper bounds.
     pub is_bound: bool,
@@ -132,6 +150,10 @@ pub struct Decision {
     pub provider: Option<String>,
     /// The model, without the provider.
     pub model: Option<String>,
+    /// The MCP client's name, when a tool is asked for that a client has.
+    pub mcp_client: Option<String>,
+    /// The tool, when one is named.
+    pub mcp_tool: Option<String>,
     /// The provider's credentials that may be used, best first.
     pub key_candidates: Vec<KeyView>,
     /// Every limit that has to hold.

@@ -1,4 +1,4 @@
-//! The one function that decides.
+//! The one function that decides: [`evaluate()`], and the same for requests that name no model.
 //!
 //! The rule, in six sentences:
 //! - A key speaks for its holder.
@@ -10,18 +10,24 @@
 //! - A copy in shadow mode refuses nothing by its own rules: what it would have refused it pays for after everything that
 //!   is really allowed, and the refusal is noted.
 
+mod any_model;
 mod caller;
+mod caps;
+mod credentials;
+mod findings;
 mod judge;
+mod needs;
 mod routes;
+mod tool;
 
 use super::estimate::Learned;
-use super::plan::{Considered, Outcome, Plan, Refusal};
-use super::request::ModelRequest;
-use crate::error::{ErrorKind, GatewayError};
+use super::plan::{Candidate, Passage, Plan};
+use super::request::{AnyModelRequest, ModelRequest, ToolRequest};
 use crate::snapshot::{Snapshot, VirtualKey};
 use crate::time::Timestamp;
-use caller::Caller;
-use judge::{Judge, Judged};
+use caller::{Caller, Source};
+use findings::Findings;
+use judge::Judge;
 use routes::routes_or_why;
 
 /// Decides what may serve `request` for the holder of `key`, and who pays, as of `now`.
@@ -33,83 +39,86 @@ pub fn evaluate(
     request: &ModelRequest<'_>,
     learned: &dyn Learned,
     now: Timestamp,
-) -> Plan {
-    let caller = match Caller::of(snapshot, key, now) {
-        Ok(caller) => caller,
-        Err(refusal) => return Plan::refused(*refusal),
-    };
-    let mut considered = Vec::new();
-    let mut candidates = Vec::new();
-    // What copies in shadow mode would have refused: nothing that is really allowed may go to them instead.
-    let mut fallbacks = Vec::new();
-    for source in &caller.sources {
+) -> Plan<Candidate> {
+    decide(snapshot, key, now, "model", |caller, source, findings| {
         let routes = match routes_or_why(snapshot, source, request.model) {
             Ok(routes) => routes,
             Err(why) => {
-                considered.push(source.considered(None, Outcome::Refuses(why)));
-                continue;
+                findings.add(|outcome| source.considered(None, outcome), Err(why));
+                return;
             }
         };
         for route in routes {
-            let provider = route.provider;
             let judge = Judge {
                 snapshot,
-                caller: &caller,
+                caller,
                 source,
                 route: &route,
                 request,
                 learned,
             };
-            let applies = || source.considered(Some(provider), Outcome::Applies);
-            match judge.judge() {
-                Ok(Judged::Allowed(candidate)) => {
-                    considered.push(applies());
-                    candidates.push(candidate);
-                }
-                Ok(Judged::Shadowed(candidate)) => fallbacks.push((applies(), candidate)),
-                Err(why) => {
-                    considered.push(source.considered(Some(provider), Outcome::Refuses(why)));
-                }
-            }
+            findings.add(
+                |outcome| source.considered(Some(route.provider), outcome),
+                judge.judge(),
+            );
         }
-    }
-    for (applies, candidate) in fallbacks {
-        considered.push(applies);
-        candidates.push(candidate);
-    }
-    let refusal = candidates.is_empty().then(|| furthest_refusal(&considered));
-    for (source, why) in caller.ended {
-        let why = Refusal::new(ErrorKind::AccessBlocked, why);
-        considered.push(source.considered(None, Outcome::Refuses(why)));
-    }
-    Plan {
-        candidates,
-        considered,
-        refusal,
-    }
+    })
 }
 
-/// The refusal of the source that came closest: provider, then model, then price.
-fn furthest_refusal(considered: &[Considered]) -> GatewayError {
-    let rank = |kind: ErrorKind| match kind {
-        ErrorKind::ProviderBlocked => 0,
-        ErrorKind::ModelBlocked => 1,
-        _ => 2,
+/// As [`evaluate()`], for a call of a tool of an MCP client.
+pub fn evaluate_tool(
+    snapshot: &Snapshot,
+    key: &VirtualKey,
+    request: &ToolRequest<'_>,
+    now: Timestamp,
+) -> Plan<Passage> {
+    decide(
+        snapshot,
+        key,
+        now,
+        "mcp_tool",
+        |caller, source, findings| {
+            findings.add(
+                |outcome| source.considered(None, outcome),
+                tool::judge(snapshot, caller, source, request),
+            );
+        },
+    )
+}
+
+/// As [`evaluate()`], for what does not depend on the model: the key, its holder, the provider and the limits on
+/// everything.
+pub fn evaluate_any_model(
+    snapshot: &Snapshot,
+    key: &VirtualKey,
+    request: &AnyModelRequest<'_>,
+    now: Timestamp,
+) -> Plan<Passage> {
+    decide(
+        snapshot,
+        key,
+        now,
+        "provider",
+        |caller, source, findings| any_model::judge(snapshot, caller, source, request, findings),
+    )
+}
+
+/// The rule: everything but what one source says of one kind of request, which `judge` adds to the findings. `param` is
+/// the field of the request that a refusal is about.
+fn decide<C>(
+    snapshot: &Snapshot,
+    key: &VirtualKey,
+    now: Timestamp,
+    param: &str,
+    judge: impl Fn(&Caller<'_>, &Source<'_>, &mut Findings<C>),
+) -> Plan<C> {
+    let caller = match Caller::of(snapshot, key, now) {
+        Ok(caller) => caller,
+        Err(refusal) => return Plan::refused(*refusal),
     };
-    let mut best: Option<&Refusal> = None;
-    for entry in considered {
-        if let Outcome::Refuses(refusal) = &entry.outcome
-            && best.is_none_or(|kept| rank(refusal.kind) > rank(kept.kind))
-        {
-            best = Some(refusal);
-        }
+    let mut findings = Findings::new();
+    for source in &caller.sources {
+        judge(&caller, source, &mut findings);
     }
-    let (kind, message) = best.map_or(
-        (
-            ErrorKind::ProviderBlocked,
-            "no provider is granted to this key",
-        ),
-        |refusal| (refusal.kind, refusal.message.as_str()),
-    );
-    GatewayError::new(kind, message).with_param("model")
+    findings.into_plan(caller.ended, param)
 }

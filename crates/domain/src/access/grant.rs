@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::model_list::ModelList;
+use super::profile::McpGrants;
 use super::settings::Settings;
 use crate::ids::{CopyId, ProfileId, ProviderKeyId};
 use crate::limits::Meter;
@@ -44,12 +45,20 @@ impl ProviderGrant {
             && !self.blacklisted.contains(&self.provider, model)
     }
 
-    /// The meters that a request for `model` touches.
-    pub fn meters_for<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Arc<Meter>> + 'a {
+    /// Whether it may allow any model at all.
+    pub fn opens(&self) -> bool {
+        !self.allowed.is_empty() && !self.blacklisted.is_all()
+    }
+
+    /// The meters that a request for `model` touches, or one for whatever model.
+    pub fn meters_for<'a>(
+        &'a self,
+        model: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Arc<Meter>> + 'a {
         let of_model = self
             .model_meters
             .iter()
-            .filter(move |line| line.models.contains(&self.provider, model))
+            .filter(move |line| line.models.holds(&self.provider, model))
             .flat_map(|line| &line.meters);
         self.meters.iter().chain(of_model)
     }
@@ -76,6 +85,8 @@ pub struct Copy {
     pub assigned_at: Timestamp,
     /// Providers and models.
     pub grants: Vec<ProviderGrant>,
+    /// MCP tools.
+    pub mcp: McpGrants,
     /// Limits on everything it pays for.
     pub meters: Vec<Arc<Meter>>,
     /// How its requests are treated.

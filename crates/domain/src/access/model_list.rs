@@ -98,6 +98,11 @@ impl ModelList {
         self.is_all || self.names(provider, model)
     }
 
+    /// Whether the list holds `model`, or every model when none is named.
+    pub fn holds(&self, provider: &ProviderName, model: Option<&str>) -> bool {
+        model.map_or(self.is_all, |model| self.contains(provider, model))
+    }
+
     /// Whether an entry other than `*` holds `model`: the list's author had this model in mind.
     pub fn names(&self, provider: &ProviderName, model: &str) -> bool {
         if self.exact.is_empty() && self.patterns.is_none() {

@@ -9,6 +9,7 @@ use crate::catalog::ModelInfo;
 use crate::error::{ErrorKind, GatewayError};
 use crate::ids::VirtualKeyId;
 use crate::limits::Meter;
+use crate::money::Usd;
 use crate::provider::{Provider, ProviderKey};
 
 /// Who is charged.
@@ -72,6 +73,23 @@ impl Candidate {
     }
 }
 
+/// One way to let something pass that names no model: a call of a tool, or a request of which only the provider is known.
+#[derive(Debug, Clone)]
+pub struct Passage {
+    /// Who is charged.
+    pub payer: Payer,
+    /// Where it goes, when that is a provider.
+    pub provider: Option<Arc<Provider>>,
+    /// The provider's credentials to try, best first.
+    pub keys: Vec<Arc<ProviderKey>>,
+    /// What it costs, when that is known.
+    pub cost: Option<Usd>,
+    /// As [`Candidate::needs`].
+    pub needs: Vec<Need>,
+    /// As [`Candidate::shadowed`].
+    pub shadowed: Option<Box<Refusal>>,
+}
+
 /// Why a copy did or did not become a candidate.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -94,9 +112,9 @@ pub struct Considered {
 
 /// The candidates, in the order in which they pay, or why there are none.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Plan<C = Candidate> {
     /// First to last.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Vec<C>,
     /// Everything that was looked at. What applies is in the order of the candidates.
     pub considered: Vec<Considered>,
     /// Set exactly when there is no candidate.
@@ -112,7 +130,7 @@ impl Refusal {
     }
 }
 
-impl Plan {
+impl<C> Plan<C> {
     /// A plan that refuses at once.
     pub fn refused(error: GatewayError) -> Self {
         Self {

@@ -275,6 +275,8 @@ impl ProviderConfig {
 pub struct CompiledContent {
     /// Providers and models.
     pub grants: Vec<ProviderGrant>,
+    /// MCP tools.
+    pub mcp: McpGrants,
     /// Limits on everything.
     pub meters: Vec<Arc<Meter>>,
     /// How requests are treated.
@@ -306,6 +308,7 @@ impl ProfileContent {
                 .iter()
                 .map(|config| config.compile(&place, boost))
                 .collect::<Result<_, _>>()?,
+            mcp: self.mcp.clone(),
             meters: self.limits.meters(&place, boost),
             settings: Settings {
                 reservation: self.reservation,
@@ -368,6 +371,7 @@ impl UserCopy {
             priority: self.priority,
             assigned_at: self.assigned_at,
             grants: compiled.grants,
+            mcp: compiled.mcp,
             meters: compiled.meters,
             settings: compiled.settings,
             alert_thresholds: self.content.alert_thresholds.as_slice().into(),

@@ -52,3 +52,21 @@ pub struct ModelRequest<'a> {
     /// What in the request cannot be bounded (a remote file, a server-side tool), when something is.
     pub unbounded: Option<&'a str>,
 }
+
+/// One call of a tool of an MCP client.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolRequest<'a> {
+    /// The client's id or name.
+    pub client: &'a str,
+    /// The tool; `None` = any one of the client's tools.
+    pub tool: Option<&'a str>,
+}
+
+/// A request for whatever model.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyModelRequest<'a> {
+    /// Where it goes; `None` = to any provider.
+    pub provider: Option<&'a str>,
+    /// Input and output together, as far as they are known.
+    pub tokens: u64,
+}

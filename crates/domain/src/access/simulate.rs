@@ -162,7 +162,9 @@ fn judge(
     counters: &Counters,
 ) -> Result<Vec<Arc<Meter>>, Refusal> {
     let grant = grant(snapshot, copy, entry)?;
-    let own = grant.meters_for(&entry.facts.model).chain(&copy.meters);
+    let own = grant
+        .meters_for(Some(&entry.facts.model))
+        .chain(&copy.meters);
     let mut meters: Vec<_> = own.cloned().collect();
     // The order in which the data plane names them.
     meters.sort_by_key(|meter| meter.id.kind == MeterKind::Money);
@@ -208,7 +210,9 @@ fn grant<'a>(
     let Some(provider) = snapshot.provider(name.as_str()) else {
         return Ok(grant);
     };
-    let key = provider.keys_for(model, grant.key_ids.as_deref()).next();
+    let key = provider
+        .keys_for(Some(model), grant.key_ids.as_deref())
+        .next();
     if key.is_none() && !provider.is_keyless {
         let message =
             format!("no key of the provider `{name}` that the draft grants takes `{model}`");

@@ -19,6 +19,8 @@ pub enum SnapshotChange {
     ModelLimits,
     /// All price overrides.
     Prices,
+    /// All MCP clients and groups of tools.
+    Mcp,
     /// The whole snapshot.
     Everything,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::KeyHash;
+use crate::access::profile::McpGrants;
 use crate::access::{Copy, ModelList, ProviderGrant, Settings};
 use crate::ids::{BusinessUnitId, CustomerId, TeamId, UserId, VirtualKeyId};
 use crate::limits::Meter;
@@ -48,6 +49,8 @@ pub struct VirtualKey {
     pub secrets: Vec<(KeyHash, Option<Timestamp>)>,
     /// Caps what the holder's copies grant; is the grant itself when the holder has none.
     pub grants: Vec<ProviderGrant>,
+    /// MCP tools, as with `grants`.
+    pub mcp: McpGrants,
     /// Limits on everything that passes through the key.
     pub meters: Vec<Arc<Meter>>,
     /// How its requests are treated when it pays by itself.

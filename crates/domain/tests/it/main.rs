@@ -8,5 +8,7 @@ mod names;
 mod properties;
 mod shadow;
 mod simulation;
+mod tools;
+mod unnamed;
 mod windows;
 mod world;

@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::access::profile::{OnUnknownPrice, ProfileContent, ProviderConfig, UserCopy};
+use tollgate_domain::access::profile::{
+    McpGrants, OnUnknownPrice, ProfileContent, ProviderConfig, UserCopy,
+};
 use tollgate_domain::access::{
-    Candidate, Endpoint, ModelList, ModelRequest, NothingLearned, Payer, Plan, ProviderGrant,
-    Settings, evaluate,
+    AnyModelRequest, Candidate, Endpoint, ModelList, ModelRequest, NothingLearned, Passage, Payer,
+    Plan, ProviderGrant, Settings, ToolRequest, evaluate, evaluate_any_model, evaluate_tool,
 };
 use tollgate_domain::catalog::{Catalog, ModelInfo, ModelPrice, Prices};
 use tollgate_domain::ids::{
-    BudgetId, CopyId, ProfileId, ProviderConfigId, ProviderKeyId, TeamId, UserId, VirtualKeyId,
+    BudgetId, CopyId, McpClientId, ProfileId, ProviderConfigId, ProviderKeyId, TeamId, ToolGroupId,
+    UserId, VirtualKeyId,
 };
 use tollgate_domain::limits::{BudgetLine, LimitSet, ResetDuration};
 use tollgate_domain::provider::{Provider, ProviderKey, ProviderType};
 use tollgate_domain::snapshot::{
-    Group, GroupId, GroupProfile, GroupProfileMode, KeyHolder, Snapshot, User, VirtualKey,
+    Group, GroupId, GroupProfile, GroupProfileMode, KeyHolder, McpCatalog, McpClient, Snapshot,
+    User, VirtualKey,
 };
 use tollgate_domain::{ErrorKind, Timestamp, Usd};
 use uuid::Uuid;
@@ -120,6 +124,7 @@ impl World {
                 expires_at: None,
                 secrets: vec![([7; 32], None)],
                 grants: Vec::new(),
+                mcp: McpGrants::default(),
                 meters: Vec::new(),
                 settings: Settings::default(),
             },
@@ -180,6 +185,7 @@ impl World {
             .providers
             .iter()
             .flat_map(|(name, models)| models.iter().map(move |model| (name, model)));
+        snapshot.set_mcp(mcp());
         snapshot.set_catalog(Catalog::with_overrides(priced.map(|(name, model)| {
             let price = (!self.unpriced.contains(model)).then(|| ModelPrice {
                 base: PRICES,
@@ -192,6 +198,21 @@ impl World {
             (name.parse().unwrap(), (*model).to_owned(), info)
         })));
         snapshot
+    }
+
+    /// `payer` of each way to call the tool, or the code of the refusal.
+    pub(crate) fn tool_outcome(&self, client: &str, tool: Option<&str>) -> String {
+        let request = ToolRequest { client, tool };
+        payers(&evaluate_tool(&self.snapshot(), &self.key, &request, NOW))
+    }
+
+    /// The same for whatever model.
+    pub(crate) fn any_model(&self, provider: Option<&str>) -> Plan<Passage> {
+        let request = AnyModelRequest {
+            provider,
+            tokens: 0,
+        };
+        evaluate_any_model(&self.snapshot(), &self.key, &request, NOW)
     }
 
     pub(crate) fn plan(&self, model: &str) -> Plan {
@@ -227,12 +248,31 @@ impl World {
     }
 }
 
-/// `payer>provider/model` of a candidate.
-pub(crate) fn route(candidate: &Candidate) -> String {
-    let payer = match &candidate.payer {
+/// `payer` of each passage, with its provider where it goes to one, or the code of the refusal.
+pub(crate) fn payers(plan: &Plan<Passage>) -> String {
+    if let Some(error) = &plan.refusal {
+        return error.kind.code().to_owned();
+    }
+    let passages = plan.candidates.iter().map(|passage| {
+        let payer = name_of(&passage.payer);
+        match &passage.provider {
+            Some(provider) => format!("{payer}>{}", provider.name),
+            None => payer.to_owned(),
+        }
+    });
+    passages.collect::<Vec<_>>().join(" ")
+}
+
+fn name_of(payer: &Payer) -> &str {
+    match payer {
         Payer::Copy(copy) => &copy.name,
         Payer::Key(_) => "key",
-    };
+    }
+}
+
+/// `payer>provider/model` of a candidate.
+pub(crate) fn route(candidate: &Candidate) -> String {
+    let payer = name_of(&candidate.payer);
     format!("{payer}>{}/{}", candidate.provider.name, candidate.model)
 }
 
@@ -244,6 +284,25 @@ pub(crate) fn in_shadow(mut copy: UserCopy) -> UserCopy {
 pub(crate) fn allow_unknown_prices(mut copy: UserCopy) -> UserCopy {
     copy.content.on_unknown_price = OnUnknownPrice::Allow;
     copy
+}
+
+pub(crate) fn client(number: u128) -> McpClientId {
+    McpClientId::from_uuid(uuid(number))
+}
+
+/// `Files` (1) may call everything, `Mail` (2) `read` and `send`; group 1 has `read` of both.
+fn mcp() -> McpCatalog {
+    let one = |number, name: &str, tools: &[&str]| McpClient {
+        id: client(number),
+        name: name.into(),
+        tools_to_execute: tools.iter().map(|&tool| tool.to_owned()).collect(),
+        tool_pricing: [("send".to_owned(), Usd::from_nanos(5))].into(),
+    };
+    let readers = [1, 2].map(|number| (client(number), vec!["read".to_owned()]));
+    McpCatalog::new(
+        [one(1, "Files", &["*"]), one(2, "Mail", &["read", "send"])],
+        [(ToolGroupId(1), readers.into())],
+    )
 }
 
 pub(crate) fn provider(name: &str) -> Provider {

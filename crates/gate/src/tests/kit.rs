@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
-use tollgate_domain::access::{Copy, Endpoint, ModelRequest, ProviderGrant};
+use tollgate_domain::access::{
+    Copy, Endpoint, ModelRequest, ModelWish, ProviderGrant, Question, Subject, Wish,
+};
 use tollgate_domain::accounting::{JournalPosition, LedgerState, LogEntry, Outcome};
 use tollgate_domain::limits::{Holder, HolderKind, Meter, MeterKind};
 use tollgate_domain::live::{Count, LiveCounters as _};
@@ -180,5 +182,20 @@ pub(super) fn reported(input: u64, output: u64) -> Answer {
         status: 200,
         error_code: None,
         first_byte_at: None,
+    }
+}
+
+/// What Ada's key asks `explain` about such a request.
+pub(super) fn question<'a>(test: &TestGate, asked: &ModelRequest<'a>) -> Question<'a> {
+    Question {
+        subject: Subject::Key(test.caller().key),
+        wish: Wish::Model(ModelWish {
+            provider: None,
+            model: asked.model,
+            endpoint: asked.endpoint,
+            input_tokens: asked.input_tokens,
+            max_output_tokens: asked.max_output_tokens,
+        }),
+        at: None,
     }
 }

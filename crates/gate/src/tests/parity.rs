@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tollgate_domain::access::profile::{OnUnknownPrice, Reservation};
 use tollgate_domain::access::{
-    Copy, Decision, Endpoint, Explain as _, ModelList, ModelRequest, Payer, ProviderGrant,
-    Question, Subject,
+    Copy, Decision, Explain as _, ModelList, Payer, ProviderGrant, Question, Subject,
 };
 use tollgate_domain::error::MeterReading;
 use tollgate_domain::limits::{Boost, Meter, MeterKind, ResetDuration};
@@ -15,18 +14,6 @@ use tollgate_domain::{Clock as _, ErrorKind, GatewayError, Timestamp};
 use tollgate_testkit::entities::{catalog, copy, grant, key, meter, model_info, provider, user};
 
 use super::kit::*;
-
-fn question<'a>(test: &TestGate, asked: &ModelRequest<'a>) -> Question<'a> {
-    Question {
-        subject: Subject::Key(test.caller().key),
-        provider: None,
-        model: asked.model,
-        endpoint: Endpoint::ChatCompletions,
-        input_tokens: asked.input_tokens,
-        max_output_tokens: asked.max_output_tokens,
-        at: None,
-    }
-}
 
 /// Everything that a refusal tells, as either side tells it.
 type Told = (&'static str, u16, String, Option<(MeterReading, i64, bool)>);

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_domain::access::{
-    Copy, Decision, Endpoint, Explain as _, ModelList, Question, Settings, Subject,
-};
+use tollgate_domain::access::{Copy, Decision, Explain as _, ModelList, Settings};
 use tollgate_domain::accounting::{Outcome, Shadow};
 use tollgate_domain::{ErrorKind, Usd};
 use tollgate_testkit::entities::{copy, grant};
@@ -23,15 +21,7 @@ const DENIED: Shadow = Shadow {
 };
 
 fn explain(test: &TestGate, model: &str) -> Decision {
-    let question = Question {
-        subject: Subject::Key(test.caller().key),
-        provider: None,
-        model,
-        endpoint: Endpoint::ChatCompletions,
-        input_tokens: Some(1_000_000),
-        max_output_tokens: Some(1),
-        at: None,
-    };
+    let question = question(test, &request(model, 1));
     test.gate.explain(&question).unwrap()
 }
 

@@ -2,7 +2,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::{
-    ConsideredView, Decision, Endpoint, MeterView, PayerView, Question, Reason, Subject,
+    AnyModelRequest, ConsideredView, Decision, Endpoint, MeterView, ModelWish, PayerView, Question,
+    Reason, Subject, ToolRequest, Wish,
 };
 use tollgate_domain::ids::{UserId, VirtualKeyId};
 use tollgate_domain::provider::ProviderName;
@@ -16,6 +17,17 @@ use crate::limits::money;
 use crate::meters::LimitReading;
 use crate::problem::{Answer, Problem};
 
+/// What a call of a tool has no use for.
+const ONLY_OF_MODELS: [&str; 5] = [
+    "model",
+    "provider",
+    "endpoint",
+    "input_tokens",
+    "max_output_tokens",
+];
+const TO_NO_MODEL: &str = "a call of a tool goes to no model; leave this or `mcp_client` out";
+const WITHOUT_CLIENT: &str =
+    "tools of several clients can have one name; name the `mcp_client` too";
 const NEITHER_OR_BOTH: &str = "name either `virtual_key_id` or `user_id`";
 
 body! {
@@ -25,22 +37,35 @@ body! {
         virtual_key_id: optional VirtualKeyId,
         /// Or a user, as with any uncapped key.
         user_id: optional UserId,
-        /// `provider/model`, or a bare model name.
-        model: required String,
-        /// The provider, when the model is named without it.
+        /// `provider/model`, or a bare model name. Left out: what does not depend on the model.
+        model: optional String,
+        /// The provider, when the model is named without it, or not at all.
         provider: optional ProviderName,
         /// `chat_completions` (unless said otherwise) or `embeddings`.
         endpoint: optional EndpointName,
-        /// Tokens of input. Left out: a short request.
+        /// Tokens of input. Left out: a short request, and without a model none.
         input_tokens: optional u64,
         /// The output limit that the request would name.
         max_output_tokens: optional u64,
+        /// An MCP client, by its id or name: then the request is a call of one of its tools, and of no model.
+        mcp_client: optional String,
+        /// The tool that is called. Left out: any one of the client's.
+        mcp_tool: optional String,
         /// The instant to decide at. Left out: now.
         at: optional Timestamp,
     }
     check |body| {
         if body.has("virtual_key_id") == body.has("user_id") {
             body.inconsistent("virtual_key_id", NEITHER_OR_BOTH);
+        }
+        if body.has("mcp_client") {
+            for field in ONLY_OF_MODELS {
+                if body.has(field) {
+                    body.inconsistent(field, TO_NO_MODEL);
+                }
+            }
+        } else if body.has("mcp_tool") {
+            body.inconsistent("mcp_tool", WITHOUT_CLIENT);
         }
     }
 }
@@ -84,6 +109,9 @@ pub(crate) struct DecisionView {
     provider: Option<String>,
     /// Without the provider.
     model: Option<String>,
+    /// The name of the MCP client, when a tool is asked for and there is such a client.
+    mcp_client: Option<String>,
+    mcp_tool: Option<String>,
     /// The provider's credentials that may be used, best first.
     key_candidates: Vec<CandidateKey>,
     /// Every limit that has to hold.
@@ -164,6 +192,10 @@ pub(crate) struct EstimateBody {
 /// Explain a decision
 ///
 /// What the data plane would do with a request now, by the same code. Nothing is reserved or changed.
+///
+/// With a `model` the request is for its answer. Without one, the answer says what does not depend on the model: whether
+/// the key and its holder may ask at all, which providers they may ask, and which limits on everything are full. With an
+/// `mcp_client` the request is a call of a tool.
 #[utoipa::path(
     post, path = "/explain", tag = "policy",
     request_body = ExplainDecision,
@@ -184,13 +216,7 @@ pub(crate) async fn explain_decision(
     };
     let question = Question {
         subject,
-        provider: body.provider.as_ref().map(ProviderName::as_str),
-        model: &body.model,
-        endpoint: body
-            .endpoint
-            .map_or(Endpoint::ChatCompletions, |name| name.0),
-        input_tokens: body.input_tokens,
-        max_output_tokens: body.max_output_tokens,
+        wish: wish(&body),
         at: body.at,
     };
     let decision = ctx
@@ -204,6 +230,32 @@ pub(crate) async fn explain_decision(
     Ok(Json(decision.into()))
 }
 
+fn wish(body: &ExplainDecision) -> Wish<'_> {
+    let provider = body.provider.as_ref().map(ProviderName::as_str);
+    match (&body.mcp_client, &body.model) {
+        (Some(client), _) => Wish::Tool(ToolRequest {
+            client,
+            tool: body.mcp_tool.as_deref(),
+        }),
+        (None, Some(model)) => Wish::Model(ModelWish {
+            provider,
+            model,
+            endpoint: body
+                .endpoint
+                .map_or(Endpoint::ChatCompletions, |name| name.0),
+            input_tokens: body.input_tokens,
+            max_output_tokens: body.max_output_tokens,
+        }),
+        (None, None) => Wish::AnyModel(AnyModelRequest {
+            provider,
+            tokens: [body.input_tokens, body.max_output_tokens]
+                .into_iter()
+                .flatten()
+                .fold(0, u64::saturating_add),
+        }),
+    }
+}
+
 impl From<Decision> for DecisionView {
     fn from(decision: Decision) -> Self {
         Self {
@@ -214,6 +266,8 @@ impl From<Decision> for DecisionView {
             payer: decision.payer.map(PayerBody::from),
             provider: decision.provider,
             model: decision.model,
+            mcp_client: decision.mcp_client,
+            mcp_tool: decision.mcp_tool,
             key_candidates: decision
                 .key_candidates
                 .into_iter()

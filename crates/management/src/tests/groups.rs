@@ -1,6 +1,6 @@
 //! Teams, customers, business units, and what is decided for their members.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate_domain::access::{Decision, EstimateView, Reason};
 use tollgate_domain::{Clock as _, Usd};
 
@@ -181,6 +181,8 @@ async fn decision_is_shown_in_dollars(app: TestApp) {
         payer: None,
         provider: None,
         model: None,
+        mcp_client: None,
+        mcp_tool: None,
         key_candidates: Vec::new(),
         meters: Vec::new(),
         considered: Vec::new(),
@@ -202,16 +204,69 @@ async fn decision_is_shown_in_dollars(app: TestApp) {
     assert_eq!(app.post(path, &both.to_string()).await.error().0, 400);
     assert_eq!(app.post(path, r#"{"model": "x"}"#).await.error().0, 400);
     assert_eq!(
-        app.post(path, &json!({"user_id": user}).to_string())
-            .await
-            .error(),
-        (400, "required", "/model")
-    );
-    assert_eq!(
         app.get("/api/governance/users/user_00000000000000000000000000000001/effective-policy")
             .await
             .error()
             .0,
         404
     );
+}
+
+on_both_engines!(explain_asks_for_a_model_a_tool_or_neither);
+async fn explain_asks_for_a_model_a_tool_or_neither(app: TestApp) {
+    let ask = async |fields: Value| {
+        let mut body = json!({"user_id": "user_00000000000000000000000000000001"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        let answer = app.post("/api/governance/explain", &body.to_string()).await;
+        let told = answer.error();
+        (told.0, told.2.to_owned(), app.policy.asked.lock().clone())
+    };
+    // Nobody is known to these tests, so every question that is asked ends there.
+    for (fields, asked) in [
+        (
+            json!({}),
+            "AnyModel(AnyModelRequest { provider: None, tokens: 0 })",
+        ),
+        (
+            json!({"provider": "openai", "input_tokens": 7, "max_output_tokens": 9}),
+            "AnyModel(AnyModelRequest { provider: Some(\"openai\"), tokens: 16 })",
+        ),
+        (
+            json!({"mcp_client": "Git"}),
+            "Tool(ToolRequest { client: \"Git\", tool: None })",
+        ),
+        (
+            json!({"mcp_client": "Git", "mcp_tool": "clone", "model": null}),
+            "Tool(ToolRequest { client: \"Git\", tool: Some(\"clone\") })",
+        ),
+        (
+            json!({"model": "gpt-5", "endpoint": "embeddings"}),
+            "Model(ModelWish { provider: None, model: \"gpt-5\", endpoint: Embeddings, input_tokens: None, \
+             max_output_tokens: None })",
+        ),
+    ] {
+        let told = ask(fields.clone()).await;
+        assert_eq!(
+            told,
+            (404, "/user_id".to_owned(), asked.to_owned()),
+            "{fields}"
+        );
+    }
+    for (fields, place) in [
+        (json!({"mcp_tool": "clone"}), "/mcp_tool"),
+        (json!({"mcp_client": "Git", "model": "gpt-5"}), "/model"),
+        (
+            json!({"mcp_client": "Git", "provider": "openai"}),
+            "/provider",
+        ),
+        (
+            json!({"mcp_client": "Git", "max_output_tokens": 0}),
+            "/max_output_tokens",
+        ),
+    ] {
+        let (status, param, _) = ask(fields.clone()).await;
+        assert_eq!((status, param.as_str()), (400, place), "{fields}");
+    }
 }

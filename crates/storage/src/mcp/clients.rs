@@ -6,6 +6,7 @@ use std::str::FromStr;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use tollgate_domain::ids::McpClientId;
+use tollgate_domain::snapshot::{McpClient, SnapshotChange};
 use tollgate_domain::{Timestamp, Usd};
 
 use crate::error::Result;
@@ -126,6 +127,7 @@ pub async fn create(tx: &mut Tx, client: &StoredMcpClient) -> Result<()> {
         .bind(client.created_at),
     )
     .await?;
+    tx.changed(SnapshotChange::Mcp);
     search::index(tx, KIND, &client.id.to_string(), "", &text).await
 }
 
@@ -162,6 +164,25 @@ pub async fn list(
         .map(|row| read(db.store().vault(), row))
         .collect::<Result<_>>()?;
     Ok(Page { items, total })
+}
+
+/// Every client, as policy sees it: without its secrets.
+pub async fn all(db: impl Into<Db<'_>>) -> Result<Vec<McpClient>> {
+    let rows = db
+        .into()
+        .rows(query("select id, name, settings from mcp_clients"))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let settings: ClientSettings = row.json("settings")?;
+            Ok(McpClient {
+                id: row.parse("id")?,
+                name: row.get::<String>("name")?.into(),
+                tools_to_execute: settings.tools_to_execute,
+                tool_pricing: settings.tool_pricing,
+            })
+        })
+        .collect()
 }
 
 /// The clients with these names, without regard to case, by their names in lower case.
@@ -240,6 +261,7 @@ pub async fn update(tx: &mut Tx, client: &StoredMcpClient) -> Result<bool> {
         .await?
         > 0;
     if changed {
+        tx.changed(SnapshotChange::Mcp);
         search::index(tx, KIND, &client.id.to_string(), &before, &text).await?;
     }
     Ok(changed)
@@ -254,6 +276,7 @@ pub async fn delete(tx: &mut Tx, id: McpClientId) -> Result<bool> {
         return Ok(false);
     };
     let text: String = row.get("search_text")?;
+    tx.changed(SnapshotChange::Mcp);
     search::index(tx, KIND, &id.to_string(), &text, "").await?;
     Ok(true)
 }

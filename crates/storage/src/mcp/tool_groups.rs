@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
+use tollgate_domain::snapshot::{GroupedTools, SnapshotChange};
 
 use crate::error::Result;
 use crate::page::{Page, PageRequest};
@@ -71,6 +72,7 @@ pub async fn create(
         )
         .await
         .map(ToolGroupId)?;
+    tx.changed(SnapshotChange::Mcp);
     search::index(tx, KIND, &id.to_string(), "", &text).await?;
     Ok(ToolGroup {
         id,
@@ -120,6 +122,24 @@ pub async fn list(
     Ok(Page { items, total })
 }
 
+/// The tools in every group, as policy sees them.
+pub async fn all(db: impl Into<Db<'_>>) -> Result<Vec<(ToolGroupId, GroupedTools)>> {
+    let rows = db
+        .into()
+        .rows(query("select id, tools from mcp_tool_groups"))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let mut grouped = GroupedTools::new();
+            for one in row.json::<Vec<ClientTools>>("tools")? {
+                let of_client = grouped.entry(one.mcp_client_id).or_default();
+                of_client.extend(one.tool_names);
+            }
+            Ok((ToolGroupId(row.get("id")?), grouped))
+        })
+        .collect()
+}
+
 /// Those of `ids` that do not exist.
 pub async fn missing(db: impl Into<Db<'_>>, ids: &[ToolGroupId]) -> Result<Vec<ToolGroupId>> {
     let mut db = db.into();
@@ -160,6 +180,7 @@ pub async fn update(tx: &mut Tx, group: &ToolGroup) -> Result<bool> {
         .await?
         > 0;
     if changed {
+        tx.changed(SnapshotChange::Mcp);
         search::index(tx, KIND, &group.id.to_string(), &before, &text).await?;
     }
     Ok(changed)
@@ -174,6 +195,7 @@ pub async fn delete(tx: &mut Tx, id: ToolGroupId) -> Result<bool> {
         return Ok(false);
     };
     let text: String = row.get("search_text")?;
+    tx.changed(SnapshotChange::Mcp);
     search::index(tx, KIND, &id.to_string(), &text, "").await?;
     Ok(true)
 }

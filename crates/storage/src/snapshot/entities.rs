@@ -89,6 +89,7 @@ pub(super) fn compile_key(
         expires_at: key.expires_at,
         secrets,
         grants: compiled.grants,
+        mcp: compiled.mcp,
         meters: compiled.meters,
         settings: compiled.settings,
     })
@@ -137,6 +138,7 @@ fn compile_group_copy(copy: &GroupCopy) -> Result<GroupProfile> {
             priority: 0,
             assigned_at: copy.assigned_at,
             grants: compiled.grants,
+            mcp: compiled.mcp,
             meters: compiled.meters,
             settings: compiled.settings,
             alert_thresholds: copy.content.alert_thresholds.as_slice().into(),

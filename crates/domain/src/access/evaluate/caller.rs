@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::access::grant::{Copy, ProviderGrant};
-use crate::access::plan::{Considered, Outcome, Payer};
+use crate::access::plan::{Considered, Outcome, Payer, Refusal};
+use crate::access::profile::McpGrants;
 use crate::access::settings::Settings;
 use crate::error::{ErrorKind, GatewayError};
 use crate::limits::Meter;
@@ -16,6 +17,7 @@ pub(super) struct Source<'a> {
     pub(super) payer: Payer,
     pub(super) name: &'a str,
     pub(super) grants: &'a [ProviderGrant],
+    pub(super) mcp: &'a McpGrants,
     pub(super) meters: &'a [Arc<Meter>],
     pub(super) settings: Settings,
 }
@@ -32,6 +34,8 @@ pub(super) struct Caller<'a> {
     pub(super) caps: Vec<&'a Arc<Copy>>,
     /// Whether the key's own grants cap, rather than grant.
     pub(super) is_capped_by_key: bool,
+    /// The same for MCP tools.
+    pub(super) is_capped_by_key_in_tools: bool,
 }
 
 impl<'a> Source<'a> {
@@ -40,6 +44,7 @@ impl<'a> Source<'a> {
             payer: Payer::Copy(copy.clone()),
             name: &copy.name,
             grants: &copy.grants,
+            mcp: &copy.mcp,
             meters: &copy.meters,
             settings: copy.settings,
         }
@@ -60,6 +65,20 @@ impl<'a> Source<'a> {
         self.grants
             .iter()
             .find(|grant| grant.provider == provider.name)
+    }
+
+    /// A refusal by a rule of the source itself: final, or only noted in shadow mode. The first one stays.
+    pub(super) fn refuse(
+        &self,
+        refusal: Refusal,
+        shadowed: &mut Option<Refusal>,
+    ) -> Result<(), Refusal> {
+        if self.settings.shadow {
+            shadowed.get_or_insert(refusal);
+            Ok(())
+        } else {
+            Err(refusal)
+        }
     }
 
     pub(super) fn considered(
@@ -137,6 +156,7 @@ impl<'a> Caller<'a> {
                 payer: Payer::Key(key.id),
                 name: &key.name,
                 grants: &key.grants,
+                mcp: &key.mcp,
                 meters: &[],
                 settings: key.settings,
             }]
@@ -164,6 +184,7 @@ impl<'a> Caller<'a> {
                 .collect(),
             caps,
             is_capped_by_key: !copies.is_empty() && !key.grants.is_empty(),
+            is_capped_by_key_in_tools: !copies.is_empty() && !key.mcp.is_empty(),
         })
     }
 }

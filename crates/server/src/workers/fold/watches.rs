@@ -94,7 +94,8 @@ pub(super) fn of_changed(
             SnapshotChange::Key(_)
             | SnapshotChange::Providers
             | SnapshotChange::ModelLimits
-            | SnapshotChange::Prices => {}
+            | SnapshotChange::Prices
+            | SnapshotChange::Mcp => {}
         }
     }
     all

@@ -52,6 +52,9 @@ on_both_engines! {
         assert_eq!((page.items.len(), page.total), (1, 1));
         assert_eq!(page.items[0].settings, files.settings);
         assert!(page.items[0].secrets.connection_string.is_none());
+        let seen: Vec<_> = clients::all(store).await.unwrap();
+        assert_eq!(seen.len(), 2);
+        assert!(seen.iter().any(|one| one.id == files.id && one.tools_to_execute == ["*"]));
         let unknown = McpClientId::from_uuid(uuid(9));
         assert_eq!(clients::missing(store, &[files.id, unknown]).await.unwrap(), [unknown]);
         let names = clients::names(store, &[files.id, unknown]).await.unwrap();
@@ -77,6 +80,8 @@ on_both_engines! {
         assert_eq!(tool_groups::find(store, group.id).await.unwrap(), Some(group.clone()));
         let taken = tool_groups::create(&mut store.begin().await.unwrap(), "readers", None, &[], at(1)).await;
         assert!(taken.unwrap_err().conflicts_with(Constraint::ToolGroupName));
+        let grouped = [(McpClientId::from_uuid(uuid(1)), tools[0].tool_names.clone())].into();
+        assert_eq!(tool_groups::all(store).await.unwrap(), [(group.id, grouped)]);
         group.name = "Viewers".into();
         group.description = Some("may look".to_owned());
         group.tools.clear();

@@ -1,12 +1,18 @@
 use secrecy::{ExposeSecret, SecretString};
 use tollgate_domain::Usd;
 use tollgate_domain::catalog::Prices;
-use tollgate_domain::ids::{BudgetId, CopyId, ModelConfigId, ProviderKeyId, TeamId};
+use tollgate_domain::ids::{
+    BudgetId, CopyId, McpClientId, ModelConfigId, ProviderKeyId, TeamId, ToolGroupId,
+};
 use tollgate_domain::limits::HolderKind;
 use tollgate_domain::snapshot::{GroupId, GroupProfileMode, KeyHolder, Snapshot, SnapshotChange};
 use tollgate_storage::copies::overrides::{self, BudgetOverride};
 use tollgate_storage::groups::profiles::GroupCopy;
 use tollgate_storage::groups::{self, StoredGroup};
+use tollgate_storage::mcp::clients::{
+    self, ClientSecrets, ClientSettings, ConnectionType, StoredMcpClient,
+};
+use tollgate_storage::mcp::tool_groups::{self, ClientTools};
 use tollgate_storage::model_configs::{self, ModelScope, StoredModelConfig};
 use tollgate_storage::prices::{self, PriceOverride};
 use tollgate_storage::providers::keys::{self, KeyValue, StoredProviderKey};
@@ -115,8 +121,27 @@ async fn fill(store: &Store) -> Vec<SnapshotChange> {
             prices: Prices::flat(1, 2),
             updated_at: at(0),
         }).await.unwrap();
+        clients::create(&mut tx, &StoredMcpClient {
+            id: files(),
+            name: "Files".to_owned(),
+            connection_type: ConnectionType::Stdio,
+            settings: ClientSettings {
+                tools_to_execute: vec!["read".to_owned()],
+                tool_pricing: [("read".to_owned(), Usd::from_nanos(3))].into(),
+                ..ClientSettings::default()
+            },
+            secrets: ClientSecrets::default(),
+            created_at: at(0),
+            updated_at: at(0),
+        }).await.unwrap();
+        let readers = [ClientTools { mcp_client_id: files(), tool_names: vec!["read".to_owned()] }];
+        tool_groups::create(&mut tx, "Readers", None, &readers, at(0)).await.unwrap();
     });
     changes
+}
+
+fn files() -> McpClientId {
+    McpClientId::from_uuid(uuid(60))
 }
 
 fn assert_whole(snapshot: &Snapshot) {
@@ -179,6 +204,16 @@ fn assert_whole(snapshot: &Snapshot) {
         .clone()
         .unwrap();
     assert_eq!(price.base, Prices::flat(1, 2));
+    let client = snapshot.mcp().client("FILES").unwrap();
+    assert_eq!(
+        (client.id, client.tools_to_execute.as_slice()),
+        (files(), ["read".to_owned()].as_slice())
+    );
+    assert_eq!(client.tool_pricing["read"], Usd::from_nanos(3));
+    assert_eq!(
+        snapshot.mcp().tools_of_group(ToolGroupId(1), files()),
+        ["read"]
+    );
 }
 
 on_both_engines! {
@@ -204,11 +239,15 @@ on_both_engines! {
             providers::delete(&mut tx, &"acme".parse().unwrap()).await.unwrap();
             prices::delete(&mut tx, &"acme".parse().unwrap(), "model-x").await.unwrap();
             model_configs::delete(&mut tx, ModelConfigId::from_uuid(uuid(50))).await.unwrap();
+            clients::delete(&mut tx, files()).await.unwrap();
+            tool_groups::delete(&mut tx, ToolGroupId(1)).await.unwrap();
         });
         snapshot::apply(store, &env, &mut grown, &changes).await.unwrap();
         assert_eq!((grown.users().count(), grown.keys().count(), grown.groups().count()), (0, 0, 0));
         assert_eq!((grown.providers().count(), grown.model_limits().len()), (0, 0));
         assert!(grown.key_by_hash(&[6; 32], at(0)).is_none());
+        assert!(grown.mcp().client("files").is_none());
+        assert!(grown.mcp().tools_of_group(ToolGroupId(1), files()).is_empty());
         snapshot::apply(store, &env, &mut grown, &[SnapshotChange::Everything]).await.unwrap();
         assert_eq!(grown.revision, 9);
     }
