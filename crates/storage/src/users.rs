@@ -1,5 +1,7 @@
 //! Users: people, and agents that act as one.
 
+use std::collections::HashSet;
+
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{RoleId, UserId, VirtualKeyId};
 use tollgate_domain::snapshot::SnapshotChange;
@@ -8,7 +10,7 @@ use crate::error::Result;
 use crate::lists::{self, List, Wanted};
 use crate::page::{Page, PageRequest};
 use crate::search;
-use crate::sql::{Query, Row, query};
+use crate::sql::{MAX_VALUES, Query, Row, query};
 use crate::tx::{Db, Tx};
 
 const LIST: List = List {
@@ -90,6 +92,21 @@ pub async fn find(db: impl Into<Db<'_>>, id: UserId) -> Result<Option<User>> {
         .await?
         .map(|row| read(&row))
         .transpose()
+}
+
+/// Those of `ids` that do not exist.
+pub async fn missing(db: impl Into<Db<'_>>, ids: &[UserId]) -> Result<Vec<UserId>> {
+    let mut db = db.into();
+    let mut found = HashSet::new();
+    for piece in ids.chunks(MAX_VALUES) {
+        let mut statement = query("select id from users where id in ");
+        statement.push_list(piece.iter().map(ToString::to_string));
+        for row in db.rows(statement).await? {
+            found.insert(row.parse::<UserId>("id")?);
+        }
+    }
+    let missing = ids.iter().copied().filter(|id| !found.contains(id));
+    Ok(missing.collect())
 }
 
 /// The user with this e-mail address, whose case does not matter.

@@ -19,7 +19,7 @@ use super::get_existing;
 use super::user_copies::meters;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
-use crate::body::{AtLeastOne, FromJson, Node, Problems, body};
+use crate::body::{AtLeastOne, Existing, FromJson, Node, Problems, body};
 use crate::context::{Context, CreateAccessProfiles, Require};
 use crate::extract::{Json, Path, count};
 use crate::problem::Answer;
@@ -37,9 +37,9 @@ body! {
         dry_run: optional bool,
         /// Only these users. Left out or empty, and no team named: every holder, also teams, business units and
         /// customers, whose members share a copy.
-        user_ids: optional Vec<UserId>,
+        user_ids: optional Vec<Existing<UserId>>,
         /// Only members of these teams, and the copies that these teams share.
-        group_ids: optional Vec<TeamId>,
+        group_ids: optional Vec<Existing<TeamId>>,
         /// Whether usage starts at zero. False unless said otherwise.
         reset_usage: optional bool,
     }
@@ -144,13 +144,13 @@ pub(crate) async fn propagate_access_profile(
 
 /// The users that the body names, by themselves and by their teams; `None` = every holder.
 async fn wanted_users(tx: &mut Tx, body: &Propagate) -> Answer<Option<BTreeSet<UserId>>> {
-    let named = body.user_ids.iter().flatten().copied();
+    let named = body.user_ids.iter().flatten().map(|Existing(id)| *id);
     let mut users: BTreeSet<UserId> = named.collect();
     let teams = body.group_ids.as_deref().unwrap_or_default();
     if users.is_empty() && teams.is_empty() {
         return Ok(None);
     }
-    for team in teams {
+    for Existing(team) in teams {
         let mut page = PageRequest {
             limit: BATCH,
             offset: 0,

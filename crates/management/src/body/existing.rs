@@ -156,6 +156,7 @@ struct Named {
     mcp_names: Vec<String>,
     roles: Vec<RoleId>,
     tool_groups: Vec<ToolGroupId>,
+    users: Vec<UserId>,
     missing: BTreeSet<Reference>,
 }
 
@@ -187,8 +188,11 @@ async fn find_missing(
                 of.tool_groups.push(*id);
                 continue;
             }
+            Reference::User(id) => {
+                of.users.push(*id);
+                continue;
+            }
             // A body names one of these at most.
-            Reference::User(id) => users::find(store, *id).await?.is_some(),
             Reference::VirtualKey(id) => virtual_keys::find(store, *id).await?.is_some(),
             Reference::Variable(name) => parts.environment_names.allow(name),
         };
@@ -208,6 +212,8 @@ impl Named {
         missing.extend(absent.into_iter().map(Reference::McpClient));
         let absent = tool_groups::missing(store, &self.tool_groups).await?;
         missing.extend(absent.into_iter().map(Reference::ToolGroup));
+        let absent = users::missing(store, &self.users).await?;
+        missing.extend(absent.into_iter().map(Reference::User));
         let names: Vec<&str> = self.mcp_names.iter().map(String::as_str).collect();
         let known = clients::ids_by_name(store, &names).await?;
         let absent = self.mcp_names.iter();

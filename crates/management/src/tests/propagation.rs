@@ -215,8 +215,9 @@ async fn propagate_takes_a_list_of_users_and_resets_usage(app: TestApp) {
         app, path, user, ..
     } = held(app).await;
     let run = format!("{path}/propagate");
-    let body = r#"{"fields": ["budgets"], "user_ids": ["user_00000000000000000000000000000fff"]}"#;
-    let nobody = app.post(&run, body).await.expect(200);
+    let other = app.add_user("grace").await;
+    let body = json!({"fields": ["budgets"], "user_ids": [other]}).to_string();
+    let nobody = app.post(&run, &body).await.expect(200);
     assert_eq!(
         (
             &nobody.body["affected_users"],
@@ -392,6 +393,48 @@ async fn raise_ends_after_its_cycles(app: TestApp) {
     );
 }
 
+on_both_engines!(propagate_names_only_users_and_teams_that_exist);
+async fn propagate_names_only_users_and_teams_that_exist(app: TestApp) {
+    let Held {
+        app,
+        path,
+        user,
+        copies,
+        ..
+    } = held(app).await;
+    let edit = r#"{"budgets": [{"max_limit": 20, "reset_duration": "1M"}]}"#;
+    app.put(&path, edit).await.expect(200);
+    let before = app.get(&copies).await.expect(200);
+    for dry_run in [true, false] {
+        let body = json!({"fields": ["budgets"], "dry_run": dry_run, "reset_usage": true,
+            "user_ids": [user, "user_00000000000000000000000000000fff"],
+            "group_ids": ["team_00000000000000000000000000000fff"]});
+        let refused = app
+            .post(&format!("{path}/propagate"), &body.to_string())
+            .await
+            .expect(400);
+        let errors = refused.body["extra_fields"]["errors"].as_array().unwrap();
+        let told: Vec<_> = errors
+            .iter()
+            .map(|one| {
+                (
+                    one["code"].as_str().unwrap(),
+                    one["param"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("unknown_reference", "/user_ids/1"),
+                ("unknown_reference", "/group_ids/0"),
+            ]
+        );
+    }
+    assert_eq!(app.get(&copies).await.expect(200).body, before.body);
+    assert!(app.live.reset.lock().is_empty());
+}
+
 on_both_engines!(shared_copies_of_groups_follow_the_template);
 async fn shared_copies_of_groups_follow_the_template(app: TestApp) {
     let profile = app.add_profile(BASE).await;
@@ -422,8 +465,9 @@ async fn shared_copies_of_groups_follow_the_template(app: TestApp) {
     assert_eq!(dry.body["affected_groups"], 3);
     assert_eq!(dry.body["group_changes"].as_array().unwrap().len(), 3);
     assert_eq!(read(&copies[0].1).await, before, "a dry run does nothing");
-    let user = r#"{"fields": ["budgets"], "user_ids": ["user_00000000000000000000000000000fff"]}"#;
-    let users = app.post(&run, user).await.expect(200);
+    let user = app.add_user("ada").await;
+    let user = json!({"fields": ["budgets"], "user_ids": [user]}).to_string();
+    let users = app.post(&run, &user).await.expect(200);
     assert_eq!(users.body["group_ids"], json!([]), "only users are named");
     let team = json!({"fields": ["budgets"], "group_ids": [copies[0].0]}).to_string();
     let one = app.post(&run, &team).await.expect(200);

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use super::Propagate;
 use crate::access_profiles::changes::{FieldChange, changes};
 use crate::access_profiles::copying::take_over;
+use crate::body::Existing;
 use crate::context::Context;
 use crate::groups::id_text;
 use crate::problem::Answer;
@@ -43,8 +44,8 @@ pub(super) async fn push_groups(
     profile: &AccessProfile,
     body: &Propagate,
 ) -> Answer<GroupRun> {
-    let named = body.group_ids.iter().flatten().copied();
-    let teams: BTreeSet<GroupId> = named.map(GroupId::Team).collect();
+    let named = body.group_ids.iter().flatten();
+    let teams: BTreeSet<GroupId> = named.map(|Existing(id)| GroupId::Team(*id)).collect();
     let names_users = body.user_ids.as_ref().is_some_and(|ids| !ids.is_empty());
     let mut run = GroupRun::default();
     if teams.is_empty() && names_users {

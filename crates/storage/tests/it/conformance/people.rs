@@ -78,6 +78,8 @@ on_both_engines! {
         let found = users::find_by_email(store, "Lovelace@Example.com").await.unwrap();
         assert_eq!(found, Some(ada.clone()));
         let unknown = user(3, "Nobody");
+        let missing = users::missing(store, &[ada.id, unknown.id]).await.unwrap();
+        assert_eq!(missing, [unknown.id]);
         let (changed, changes) = in_tx!(store, tx => users::update(&mut tx, &unknown).await.unwrap());
         assert!(!changed && changes.is_empty());
 
