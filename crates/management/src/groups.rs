@@ -13,7 +13,7 @@ use tollgate_domain::snapshot::GroupId;
 use tollgate_storage::groups::{self, GroupKind, StoredGroup};
 use tollgate_storage::{Constraint, Db, StorageError};
 
-pub(crate) use self::families::{operations, user_teams};
+pub(crate) use self::families::operations;
 use crate::problem::{Answer, Problem};
 
 /// The group's id, as the API writes it.

@@ -81,7 +81,6 @@ fn places() -> Places {
             .merge(roles::operations())
             .merge(virtual_keys::operations())
             .merge(groups::operations())
-            .merge(groups::user_teams())
             .merge(audit_trail::operations())
             .merge(model_configs::operations())
             .merge(policy::operations())

@@ -5,6 +5,7 @@ mod delete;
 mod get;
 mod list;
 mod role;
+mod teams;
 mod update;
 
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub(crate) fn operations() -> Operations {
         .routes(|| routes!(list::list_users, create::create_user))
         .routes(|| routes!(get::get_user, update::update_user, delete::delete_user))
         .routes(|| routes!(role::set_user_role))
+        .routes(|| routes!(teams::list_user_teams, teams::set_user_teams))
 }
 
 /// A user.

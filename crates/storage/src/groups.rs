@@ -3,7 +3,7 @@
 pub mod members;
 pub mod profiles;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
 
 use tollgate_domain::Timestamp;
@@ -142,6 +142,21 @@ pub async fn missing(db: impl Into<Db<'_>>, ids: &[GroupId]) -> Result<Vec<Group
     }
     let missing = ids.iter().copied().filter(|id| !found.contains(id));
     Ok(missing.collect())
+}
+
+/// The names of these groups.
+pub async fn names(db: impl Into<Db<'_>>, ids: &[GroupId]) -> Result<HashMap<GroupId, String>> {
+    let mut db = db.into();
+    let mut found = HashMap::new();
+    for piece in ids.chunks(MAX_VALUES) {
+        let mut statement = query("select id, name from groups where id in ");
+        statement.push_list(piece.iter().map(|id| group_id::text(*id)));
+        for row in db.rows(statement).await? {
+            let id = group_id::parse("id", &row.get::<String>("id")?)?;
+            found.insert(id, row.get("name")?);
+        }
+    }
+    Ok(found)
 }
 
 /// The groups of one kind, oldest first; `wanted` is a part of the name.

@@ -4,29 +4,24 @@ use http::StatusCode;
 use serde::Serialize;
 use tollgate_domain::ids::{BusinessUnitId, CustomerId, TeamId, UserId};
 use tollgate_domain::snapshot::GroupId;
-use tollgate_storage::groups::{GroupKind, members};
-use tollgate_storage::{Db, StorageError};
+use tollgate_storage::groups::GroupKind;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use super::content::{CreateGroup, Of, UpdateGroup};
 use super::entity_profile::{self, GroupProfileBody, SetGroupProfile};
-use super::id_text;
 use super::operations::{self, AddMember, ListGroups, ListMembers, MemberList};
 use super::view::GroupView;
 use crate::answers::{Message, Refusals, WriteRefusals};
-use crate::audit::Act;
-use crate::body::{AtMost, Existing, body};
 use crate::context::{
     CreateAccessProfiles, CreateBusinessUnits, CreateCustomers, CreateTeams, DeleteAccessProfiles,
     DeleteBusinessUnits, DeleteCustomers, DeleteTeams, Require, UpdateBusinessUnits,
-    UpdateCustomers, UpdateTeams, UpdateUsers, ViewAccessProfiles, ViewBusinessUnits,
-    ViewCustomers, ViewTeams, ViewUsers,
+    UpdateCustomers, UpdateTeams, ViewAccessProfiles, ViewBusinessUnits,
+    ViewCustomers, ViewTeams,
 };
-use crate::extract::{Json, PartQuery, Path, Query, count};
+use crate::extract::{Json, Path, Query, count};
 use crate::operations::Operations;
-use crate::problem::{Answer, Problem};
-use crate::users;
+use crate::problem::Answer;
 
 /// The operations on teams, customers and business units.
 pub(crate) fn operations() -> Operations {
@@ -239,100 +234,4 @@ family! {
     [list_business_units, get_business_unit, create_business_unit, update_business_unit, delete_business_unit, list_business_unit_members,
      add_business_unit_member, remove_business_unit_member, get_business_unit_access_profile, set_business_unit_access_profile,
      remove_business_unit_access_profile]
-}
-
-body! {
-    /// The teams of a user.
-    struct SetUserTeams {
-        /// Replaces the whole list; at most 1000.
-        team_ids: required AtMost<1_000, Existing<TeamId>>,
-    }
-}
-
-/// The teams of a user.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct UserTeams {
-    team_ids: Vec<String>,
-}
-
-/// A part of the list of a user's teams.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct UserTeamList {
-    team_ids: Vec<String>,
-    count: u64,
-    total_count: u64,
-    limit: u32,
-    offset: u32,
-}
-
-/// The operations on a user's teams.
-pub(crate) fn user_teams() -> Operations {
-    Operations::new().routes(|| routes!(list_user_teams, set_user_teams))
-}
-
-async fn read_teams(db: impl Into<Db<'_>>, user: UserId) -> Answer<UserTeams> {
-    let groups = members::of_user(db, user).await?;
-    let teams = groups
-        .into_iter()
-        .filter(|id| matches!(id, GroupId::Team(_)));
-    Ok(UserTeams {
-        team_ids: teams.map(id_text).collect(),
-    })
-}
-
-/// List the teams of a user
-#[utoipa::path(
-    get, path = "/users/{user_id}/teams", tag = "users",
-    params(("user_id" = String, Path, description = "The user's id"), PartQuery),
-    responses((status = 200, body = UserTeamList), Refusals),
-    security(("management_key" = ["Users:View"]))
-)]
-pub(crate) async fn list_user_teams(
-    ctx: Require<ViewUsers>,
-    Path(user): Path<UserId>,
-    Query(query): Query<PartQuery>,
-) -> Answer<Json<UserTeamList>> {
-    users::get_existing(ctx.store(), user).await?;
-    let teams = read_teams(ctx.store(), user).await?;
-    let part = query.of(teams.team_ids, |id| vec![id.clone()])?;
-    Ok(Json(UserTeamList {
-        count: count(&part.items),
-        team_ids: part.items,
-        total_count: part.total_count,
-        limit: part.limit,
-        offset: part.offset,
-    }))
-}
-
-/// Replace the teams of a user
-#[utoipa::path(
-    put, path = "/users/{user_id}/teams", tag = "users",
-    params(("user_id" = String, Path, description = "The user's id")),
-    request_body = SetUserTeams,
-    responses((status = 200, body = UserTeams), WriteRefusals),
-    security(("management_key" = ["Users:Update"]))
-)]
-pub(crate) async fn set_user_teams(
-    ctx: Require<UpdateUsers>,
-    Path(user): Path<UserId>,
-    Json(body): Json<SetUserTeams>,
-) -> Answer<Json<UserTeams>> {
-    let mut tx = ctx.begin().await?;
-    users::get_existing(&mut tx, user).await?;
-    let before = read_teams(&mut tx, user).await?;
-    let AtMost(teams) = body.team_ids;
-    let teams: Vec<_> = teams.into_iter().map(|id| GroupId::Team(id.0)).collect();
-    members::set_of_user(&mut tx, user, GroupKind::Team, &teams)
-        .await
-        .map_err(|error| match error {
-            StorageError::Reference => {
-                Problem::unknown_reference("/team_ids", "one of the teams does not exist")
-            }
-            other => other.into(),
-        })?;
-    let after = read_teams(&mut tx, user).await?;
-    let act = Act::new("update", "user_teams", user).about_user(user);
-    ctx.record(&mut tx, act.before(&before).after(&after))
-        .await?;
-    ctx.commit(tx, Json(after)).await
 }

@@ -90,11 +90,16 @@ async fn members_come_and_go(app: TestApp) {
         (&json!(1), &json!("ada"))
     );
     let of_user = format!("/api/governance/users/{user}/teams");
-    assert_eq!(
-        app.get(&of_user).await.expect(200).body["team_ids"],
-        json!([team])
-    );
-    app.put(&of_user, r#"{"team_ids": []}"#).await.expect(200);
+    let read = app.get(&of_user).await.expect(200);
+    assert_eq!(read.body["teams"], json!([{"id": team, "name": "T"}]));
+    assert_eq!(read.body["team_ids"], json!([team]));
+    let found = app.get(&format!("{of_user}?search=nobody")).await;
+    assert_eq!(found.expect(200).body["total_count"], 0);
+    // What was read can be sent back.
+    let same = app.put(&of_user, &read.text).await.expect(200);
+    assert_eq!(same.body["teams"], read.body["teams"]);
+    let none = app.put(&of_user, r#"{"team_ids": []}"#).await.expect(200);
+    assert_eq!(none.body, json!({"teams": [], "team_ids": []}));
     assert_eq!(
         app.delete(&format!("{members}/{user}")).await.error().0,
         404

@@ -129,6 +129,8 @@ on_both_engines! {
         assert_eq!((page.items, page.total), (vec![member(2)], 1));
         let missing = groups::missing(store, &[team(2), team(9), customer(1)]).await.unwrap();
         assert_eq!(missing, [team(9)]);
+        let names = groups::names(store, &[team(2), team(9)]).await.unwrap();
+        assert_eq!(names.into_keys().collect::<Vec<_>>(), [team(2)]);
         assert_eq!(members::of_user(store, user_id(1)).await.unwrap(), [customer(1), team(2)]);
         let both = members::of_users(store, &[user_id(1), user_id(2)]).await.unwrap();
         assert_eq!(both[&user_id(2)], [team(2)]);
