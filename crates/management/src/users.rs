@@ -10,13 +10,14 @@ mod update;
 
 use serde::Serialize;
 use tollgate_domain::Timestamp;
-use tollgate_domain::ids::UserId;
+use tollgate_domain::ids::{RoleId, UserId};
 use tollgate_storage::users::User;
-use tollgate_storage::{Constraint, Db, StorageError, users};
+use tollgate_storage::{Constraint, Db, StorageError, roles, users};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 use crate::access_profiles::user_copies::NewVirtualKey;
+use crate::context::Context;
 use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 
@@ -79,6 +80,21 @@ pub(crate) async fn get_existing(db: impl Into<Db<'_>>, id: UserId) -> Answer<Us
     users::find(db, id)
         .await?
         .ok_or_else(|| Problem::not_found("user", id))
+}
+
+/// Refuses to hand on what `role` may do when the caller may not do all of it: nobody makes somebody else, or a later
+/// self, stronger than they are. `place` is where the request says it.
+async fn check_role_handed_on(
+    ctx: &Context,
+    db: impl Into<Db<'_>>,
+    role: Option<RoleId>,
+    place: &str,
+) -> Answer<()> {
+    let Some(role) = role else {
+        return Ok(());
+    };
+    let permissions = roles::permissions(db, role).await?;
+    ctx.check_handed_on(Some(&permissions), place)
 }
 
 /// What the database refused, in terms of the request.

@@ -16,8 +16,7 @@ use crate::answers::{Message, Refusals, WriteRefusals};
 use crate::context::{
     CreateAccessProfiles, CreateBusinessUnits, CreateCustomers, CreateTeams, DeleteAccessProfiles,
     DeleteBusinessUnits, DeleteCustomers, DeleteTeams, Require, UpdateBusinessUnits,
-    UpdateCustomers, UpdateTeams, ViewAccessProfiles, ViewBusinessUnits,
-    ViewCustomers, ViewTeams,
+    UpdateCustomers, UpdateTeams, ViewAccessProfiles, ViewBusinessUnits, ViewCustomers, ViewTeams,
 };
 use crate::extract::{Json, Path, Query, count};
 use crate::operations::Operations;

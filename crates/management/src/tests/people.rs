@@ -138,6 +138,79 @@ async fn nobody_hands_on_what_they_do_not_have(app: TestApp) {
     put(&role, kept).await.expect(200);
 }
 
+on_both_engines!(nobody_makes_a_user_stronger_than_they_are);
+async fn nobody_makes_a_user_stronger_than_they_are(app: TestApp) {
+    let of = |action| Permission::new(Resource::Users, action).id();
+    let own = vec![of(Action::View), of(Action::Create), of(Action::Update)];
+    app.add_management_key("tgm-lesser", Some(own.clone()))
+        .await;
+    let call = async |method: Method, path: &str, body: serde_json::Value| {
+        let body = body.to_string();
+        app.call_as("tgm-lesser", method, path, Some(&body)).await
+    };
+    let role = async |name: &str, permissions: Vec<i64>| {
+        let body = serde_json::json!({"name": name}).to_string();
+        let made = app.post(ROLES, &body).await.expect(201);
+        let id = made.body["role"]["id"].as_i64().unwrap();
+        let body = serde_json::json!({"permission_ids": permissions}).to_string();
+        app.put(&format!("{ROLES}/{id}/permissions"), &body)
+            .await
+            .expect(200);
+        id
+    };
+    let equal = role("Equal", own.iter().map(|id| id.0).collect()).await;
+    let stronger = role("Stronger", vec![own[0].0, 11]).await;
+    let new = |role: i64| serde_json::json!({"name": "n", "email": format!("{role}@x.example"), "role_id": role});
+    let refused = call(Method::POST, USERS, new(stronger)).await;
+    assert_eq!(refused.error(), (403, "scope_exceeded", "/role_id"));
+    assert!(
+        refused.text.contains("`AccessProfiles:View`"),
+        "{}",
+        refused.text
+    );
+    let made = call(Method::POST, USERS, new(equal)).await.expect(201);
+    let user = format!("{USERS}/{}", made.text_at("/user/id"));
+    let set_role = format!("{user}/role");
+    // The system's Admin has everything.
+    for beyond in [stronger, 1] {
+        let body = serde_json::json!({"role_id": beyond});
+        let refused = call(Method::PUT, &set_role, body).await;
+        assert_eq!(refused.error(), (403, "scope_exceeded", "/role_id"));
+    }
+    let read = app.get(&user).await.expect(200);
+    assert_eq!(read.body["user"]["role_id"], equal, "nothing was changed");
+
+    app.put(
+        &set_role,
+        &serde_json::json!({"role_id": stronger}).to_string(),
+    )
+    .await
+    .expect(200);
+    let taken_over = call(
+        Method::PUT,
+        &user,
+        serde_json::json!({"email": "me@x.example"}),
+    )
+    .await;
+    assert_eq!(taken_over.error(), (403, "scope_exceeded", "/email"));
+    for harmless in [
+        serde_json::json!({"role_id": stronger}),
+        serde_json::json!({"role_id": equal}),
+    ] {
+        call(Method::PUT, &set_role, harmless).await.expect(200);
+    }
+    app.put(&set_role, &serde_json::json!({"role_id": 1}).to_string())
+        .await
+        .expect(200);
+    let sleep = serde_json::json!({"name": "asleep", "is_active": false});
+    call(Method::PUT, &user, sleep).await.expect(200);
+    let revived = call(Method::PUT, &user, serde_json::json!({"is_active": true})).await;
+    assert_eq!(revived.error(), (403, "scope_exceeded", "/is_active"));
+    app.put(&user, r#"{"is_active": true, "email": "new@x.example"}"#)
+        .await
+        .expect(200);
+}
+
 on_both_engines!(key_never_has_more_than_its_creator);
 async fn key_never_has_more_than_its_creator(app: TestApp) {
     let of = |resource, action| Permission::new(resource, action).id();

@@ -2,7 +2,7 @@ use http::StatusCode;
 use tollgate_domain::ids::{RoleId, UserId};
 use tollgate_storage::users::{self, User};
 
-use super::{UserView, UserWithKey, explain};
+use super::{UserView, UserWithKey, check_role_handed_on, explain};
 use crate::access_profiles::provisioning::follow_role;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
@@ -19,7 +19,7 @@ body! {
         name: required Name,
         /// Unique without regard to case.
         email: required Email,
-        /// The role on this API. Profiles that are defaults of the role are assigned at once.
+        /// The role on this API, of which the caller needs every permission. Profiles that are defaults of the role are assigned at once.
         role_id: optional Existing<RoleId>,
     }
 }
@@ -46,6 +46,7 @@ pub(crate) async fn create_user(
         updated_at: now,
     };
     let mut tx = ctx.begin().await?;
+    check_role_handed_on(&ctx, &mut tx, user.role_id, "/role_id").await?;
     users::create(&mut tx, &user)
         .await
         .map_err(|error| explain(error, &user.email))?;

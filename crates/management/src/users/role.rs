@@ -1,7 +1,7 @@
 use tollgate_domain::ids::{RoleId, UserId};
 use tollgate_storage::users::{self, User};
 
-use super::{UserView, UserWithKey, explain, get_existing};
+use super::{UserView, UserWithKey, check_role_handed_on, explain, get_existing};
 use crate::access_profiles::provisioning::follow_role;
 use crate::access_profiles::user_copies::NewVirtualKey;
 use crate::answers::WriteRefusals;
@@ -21,7 +21,7 @@ body! {
 
 /// Give a user another role
 ///
-/// Profiles that the user had from the old role's defaults are withdrawn, the new role's defaults are assigned, and
+/// The caller needs every permission of the role. Profiles that the user had from the old role's defaults are withdrawn, the new role's defaults are assigned, and
 /// profiles assigned by hand stay.
 #[utoipa::path(
     put, path = "/users/{user_id}/role", tag = "users",
@@ -42,6 +42,9 @@ pub(crate) async fn set_user_role(
         updated_at: ctx.now(),
         ..old.clone()
     };
+    if new.role_id != old.role_id {
+        check_role_handed_on(&ctx, &mut tx, new.role_id, "/role_id").await?;
+    }
     users::update(&mut tx, &new)
         .await
         .map_err(|error| explain(error, &new.email))?;

@@ -1,7 +1,7 @@
 use tollgate_domain::ids::UserId;
 use tollgate_storage::users::{self, User};
 
-use super::{UserBody, UserView, explain, get_existing};
+use super::{UserBody, UserView, check_role_handed_on, explain, get_existing};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{Email, Name, body};
@@ -22,6 +22,8 @@ body! {
 }
 
 /// Change a user
+///
+/// Another e-mail address, and being active again, need every permission of the user's role.
 #[utoipa::path(
     put, path = "/users/{user_id}", tag = "users",
     params(("user_id" = String, Path, description = "The user's id")),
@@ -43,6 +45,14 @@ pub(crate) async fn update_user(
         updated_at: ctx.now(),
         ..old.clone()
     };
+    // Whoever reads the mail of an address, and whoever is active again, has what the role gives.
+    let is_revived = new.is_active && !old.is_active;
+    let is_readdressed = !new.email.eq_ignore_ascii_case(&old.email);
+    for (hands_on, place) in [(is_revived, "/is_active"), (is_readdressed, "/email")] {
+        if hands_on {
+            check_role_handed_on(&ctx, &mut tx, new.role_id, place).await?;
+        }
+    }
     users::update(&mut tx, &new)
         .await
         .map_err(|error| explain(error, &new.email))?;
