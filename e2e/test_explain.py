@@ -116,3 +116,24 @@ def sandboxed(gateway, unique):
     """A provider named like the test, which is never called."""
     gateway.api.add_provider(unique, "http://127.0.0.1:9/v1", "sk-nobody")
     return gateway.api
+
+
+def test_a_key_is_not_freed_by_the_end_of_the_client_it_is_capped_to(gateway, tools, unique):
+    api = gateway.api
+    files, mail = (f"{unique}-{name}" for name in ("files", "mail"))
+    profile = api.add_profile(unique, mcp_servers=[{"mcp_server_id": tools[name]} for name in ("files", "mail")])
+    user = api.add_user(unique)
+    api.assign(user, profile["id"])
+    key = api.post("/api/governance/virtual-keys", {
+        "name": f"{unique}-capped", "user_id": user, "mcp_configs": [{"mcp_client_name": files}],
+    })["virtual_key"]["id"]
+
+    def blocked():
+        for client in (files, mail):
+            assert code(explain(api, virtual_key_id=key, mcp_client=client, mcp_tool="read")) == "mcp_tool_blocked"
+
+    blocked()
+    api.call("DELETE", f"/api/mcp/client/{tools['files']}")
+    path = f"/api/governance/virtual-keys/{key}"
+    api.put(path, api.get(path)["virtual_key"])
+    blocked()

@@ -12,7 +12,6 @@ mod delete;
 mod drift;
 mod get;
 mod list;
-mod of_profile;
 mod propagate;
 pub(crate) mod provisioning;
 mod roles;
@@ -23,12 +22,16 @@ mod user_keys;
 mod versions;
 pub(crate) mod view;
 
+use std::collections::BTreeSet;
+
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent};
 use tollgate_domain::ids::ProfileId;
-use tollgate_storage::{Constraint, Db, StorageError, Tx, copies, profiles};
+use tollgate_storage::{Constraint, Db, StorageError, Store, Tx, copies, profiles};
 use utoipa_axum::routes;
 
 use self::view::AccessProfileView;
+use crate::body::Reference;
+use crate::extract::{NamesOthers, named_by};
 use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 
@@ -114,4 +117,11 @@ fn name_conflict(name: &str) -> Problem {
 /// How many users hold the profile.
 async fn count_holders(db: impl Into<Db<'_>>, id: ProfileId) -> Answer<u64> {
     Ok(copies::count_of_profile(db, id).await?)
+}
+
+impl NamesOthers for ProfileId {
+    async fn named(self, store: &Store) -> Answer<BTreeSet<Reference>> {
+        let profile = profiles::find(store, self).await?;
+        Ok(profile.map_or_else(BTreeSet::new, |profile| named_by(&profile.content.mcp)))
+    }
 }

@@ -16,14 +16,16 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{McpClientId, VirtualKeyId};
 use tollgate_domain::snapshot::{GroupId, KeyHolder};
 use tollgate_storage::virtual_keys::{self, VirtualKey};
-use tollgate_storage::{Db, StorageError};
+use tollgate_storage::{Db, StorageError, Store};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub(crate) use self::content::McpConfigInput;
 use crate::access_profiles::assignment::key_name_taken;
 use crate::access_profiles::view::{price_word, reservation_word};
+use crate::body::Reference;
 use crate::context::Context;
+use crate::extract::NamesOthers;
 use crate::limits::{BudgetView, RateLimitView, Readings};
 use crate::mcp::tools_by_client;
 use crate::operations::Operations;
@@ -97,6 +99,7 @@ pub(crate) struct KeyProviderConfigView {
 /// The tools of one MCP client.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct McpConfigView {
+    /// Its id, when the client was deleted.
     mcp_client_name: String,
     /// `*` for all of them.
     tools_to_execute: BTreeSet<String>,
@@ -113,6 +116,19 @@ async fn get_existing(db: impl Into<Db<'_>>, id: VirtualKeyId) -> Answer<Virtual
     virtual_keys::find(db, id)
         .await?
         .ok_or_else(|| Problem::not_found("virtual key", id))
+}
+
+impl NamesOthers for VirtualKeyId {
+    /// A client that was deleted is named by its id.
+    async fn named(self, store: &Store) -> Answer<BTreeSet<Reference>> {
+        let key = virtual_keys::find(store, self).await?;
+        let clients = key
+            .into_iter()
+            .flat_map(|key| tools_by_client(&key.content.mcp).into_keys());
+        Ok(clients
+            .map(|client| Reference::McpClientName(client.to_string()))
+            .collect())
+    }
 }
 
 /// The key as answers show it, with its live usage.
@@ -157,11 +173,11 @@ fn view(
             .collect(),
         mcp_configs: tools_by_client(&content.mcp)
             .into_iter()
-            .filter_map(|(client, tools_to_execute)| {
-                Some(McpConfigView {
-                    mcp_client_name: mcp_names.get(&client)?.clone(),
-                    tools_to_execute,
-                })
+            .map(|(client, tools_to_execute)| McpConfigView {
+                mcp_client_name: mcp_names
+                    .get(&client)
+                    .map_or_else(|| client.to_string(), Clone::clone),
+                tools_to_execute,
             })
             .collect(),
         budgets: view_budgets(&content.limits, "total", &|_| None, &readings),

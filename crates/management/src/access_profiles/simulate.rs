@@ -18,13 +18,12 @@ use utoipa::ToSchema;
 
 use super::content::{UpdateAccessProfile, apply_update};
 use super::copying::{Field, take_over};
-use super::of_profile::OfProfile;
 use super::{get_existing, name_conflict};
 use crate::answers::WriteRefusals;
 use crate::body::body;
 use crate::context::{Context, Require, ViewLogs};
 use crate::corrections::catch_up;
-use crate::extract::{Json, Path, count};
+use crate::extract::{About, Json, Path, count};
 use crate::limits::money;
 use crate::problem::{Answer, ErrorBody, Problem};
 
@@ -147,7 +146,7 @@ pub(crate) struct RefusalView {
 pub(crate) async fn simulate_access_profile(
     ctx: Require<ViewLogs>,
     Path(id): Path<ProfileId>,
-    OfProfile(body): OfProfile<SimulateAccessProfile>,
+    About { body, .. }: About<ProfileId, SimulateAccessProfile>,
 ) -> Answer<Json<SimulationView>> {
     let SimulateAccessProfile { draft, from, to } = body;
     let _turn = start(&ctx)?;

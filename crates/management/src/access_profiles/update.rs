@@ -4,13 +4,12 @@ use tollgate_domain::ids::ProfileId;
 use tollgate_storage::{Tx, profiles};
 
 use super::content::{UpdateAccessProfile, apply_update};
-use super::of_profile::OfProfile;
 use super::view::AccessProfileBody;
 use super::{get_existing, name_taken, number_provider_configs};
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{Context, Require, UpdateAccessProfiles};
-use crate::extract::{IfMatch, Json, Path, etag};
+use crate::extract::{About, IfMatch, Json, Path, etag};
 use crate::problem::Answer;
 
 /// Update an access profile
@@ -31,7 +30,7 @@ pub(crate) async fn update_access_profile(
     ctx: Require<UpdateAccessProfiles>,
     Path(id): Path<ProfileId>,
     if_match: IfMatch,
-    OfProfile(body): OfProfile<UpdateAccessProfile>,
+    About { body, .. }: About<ProfileId, UpdateAccessProfile>,
 ) -> Answer<impl IntoResponse> {
     update(&ctx, id, if_match, body).await
 }
@@ -53,7 +52,7 @@ pub(crate) async fn patch_access_profile(
     ctx: Require<UpdateAccessProfiles>,
     Path(id): Path<ProfileId>,
     if_match: IfMatch,
-    OfProfile(body): OfProfile<UpdateAccessProfile>,
+    About { body, .. }: About<ProfileId, UpdateAccessProfile>,
 ) -> Answer<impl IntoResponse> {
     update(&ctx, id, if_match, body).await
 }

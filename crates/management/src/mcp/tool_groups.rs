@@ -6,15 +6,18 @@ mod get;
 mod list;
 mod update;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use tollgate_domain::Timestamp;
 use tollgate_domain::ids::{McpClientId, ToolGroupId};
 use tollgate_storage::mcp::tool_groups::{self, ClientTools, ToolGroup};
-use tollgate_storage::{Constraint, Db, StorageError};
+use tollgate_storage::{Constraint, Db, StorageError, Store};
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
-use crate::body::{Existing, body};
+use crate::body::{Existing, Reference, body};
+use crate::extract::NamesOthers;
 use crate::operations::Operations;
 use crate::problem::{Answer, Problem};
 
@@ -88,6 +91,16 @@ async fn get_existing(db: impl Into<Db<'_>>, id: ToolGroupId) -> Answer<ToolGrou
     tool_groups::find(db, id)
         .await?
         .ok_or_else(|| Problem::not_found("tool group", id))
+}
+
+impl NamesOthers for ToolGroupId {
+    async fn named(self, store: &Store) -> Answer<BTreeSet<Reference>> {
+        let group = tool_groups::find(store, self).await?;
+        let tools = group.into_iter().flat_map(|group| group.tools);
+        Ok(tools
+            .map(|tools| Reference::McpClient(tools.mcp_client_id))
+            .collect())
+    }
 }
 
 impl From<ClientToolsInput> for ClientTools {

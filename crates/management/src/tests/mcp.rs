@@ -7,6 +7,7 @@ use crate::test_app::{TestApp, on_both_engines};
 const CLIENT: &str = "/api/mcp/client";
 const GROUPS: &str = "/api/mcp/tool-groups";
 const PROFILES: &str = "/api/governance/access-profiles";
+const KEYS: &str = "/api/governance/virtual-keys";
 
 async fn with_client(app: TestApp) -> (TestApp, String) {
     let body = json!({"name": "Git", "connection_type": "http", "tools_to_execute": ["*"],
@@ -112,6 +113,61 @@ async fn profile_that_names_deleted_tools_can_be_sent_back(app: TestApp) {
         .expect(200);
     let again = json!({"mcp_servers": named["mcp_servers"]});
     assert_eq!(app.put(&path, &again.to_string()).await.error(), unknown);
+}
+
+on_both_engines!(group_and_key_that_name_a_deleted_client_can_be_sent_back);
+async fn group_and_key_that_name_a_deleted_client_can_be_sent_back(app: TestApp) {
+    let (app, client) = with_client(app).await;
+    let group =
+        json!({"name": "Read", "tools": [{"mcp_client_id": client, "tool_names": ["clone"]}]});
+    let group = app.post(GROUPS, &group.to_string()).await.expect(201);
+    let group = format!("{GROUPS}/{}", group.body["tool_group"]["id"]);
+    let key = json!({"name": "K", "mcp_configs": [{"mcp_client_name": "git", "tools_to_execute": ["clone"]}]});
+    let key = app.post(KEYS, &key.to_string()).await.expect(201);
+    let key = format!("{KEYS}/{}", key.text_at("/virtual_key/id"));
+    app.delete(&format!("{CLIENT}/{client}")).await.expect(200);
+
+    let in_group = app.get(&group).await.expect(200).body["tool_group"].clone();
+    assert_eq!(in_group["tools"][0]["mcp_client_id"], json!(client));
+    let same = app.put(&group, &in_group.to_string()).await.expect(200);
+    assert_eq!(same.body["tool_group"]["tools"], in_group["tools"]);
+    let read = app.get(&key).await.expect(200).body["virtual_key"].clone();
+    let gone = json!([{"mcp_client_name": client, "tools_to_execute": ["clone"]}]);
+    assert_eq!(
+        read["mcp_configs"], gone,
+        "still capped to what there is no more"
+    );
+    let same = app.put(&key, &read.to_string()).await.expect(200);
+    assert_eq!(same.body["virtual_key"]["mcp_configs"], gone);
+
+    // Nobody else can name it, and neither can these once they do not any longer.
+    let other = json!({"name": "Other", "tools": in_group["tools"]});
+    let unknown = (400, "unknown_reference", "/tools/0/mcp_client_id");
+    assert_eq!(app.post(GROUPS, &other.to_string()).await.error(), unknown);
+    app.put(&group, r#"{"tools": []}"#).await.expect(200);
+    let again = json!({"tools": in_group["tools"]}).to_string();
+    assert_eq!(app.put(&group, &again).await.error(), unknown);
+    let other = json!({"name": "Other", "mcp_configs": gone});
+    let unknown = (400, "unknown_reference", "/mcp_configs/0/mcp_client_name");
+    assert_eq!(app.post(KEYS, &other.to_string()).await.error(), unknown);
+    app.put(&key, r#"{"mcp_configs": []}"#).await.expect(200);
+    let again = json!({"mcp_configs": gone}).to_string();
+    assert_eq!(app.put(&key, &again).await.error(), unknown);
+}
+
+on_both_engines!(key_that_names_a_client_without_tools_may_use_none_of_them);
+async fn key_that_names_a_client_without_tools_may_use_none_of_them(app: TestApp) {
+    let (app, _) = with_client(app).await;
+    let none = json!([{"mcp_client_name": "Git", "tools_to_execute": []}]);
+    let key = json!({"name": "K", "mcp_configs": none});
+    let made = app.post(KEYS, &key.to_string()).await.expect(201);
+    let path = format!("{KEYS}/{}", made.text_at("/virtual_key/id"));
+    assert_eq!(made.body["virtual_key"]["mcp_configs"], none);
+    let read = app.get(&path).await.expect(200).body["virtual_key"].clone();
+    let same = app.put(&path, &read.to_string()).await.expect(200);
+    assert_eq!(same.body["virtual_key"]["mcp_configs"], none);
+    let cleared = app.put(&path, r#"{"mcp_configs": []}"#).await.expect(200);
+    assert_eq!(cleared.body["virtual_key"]["mcp_configs"], json!([]));
 }
 
 on_both_engines!(groups_profiles_and_keys_name_only_what_exists);

@@ -140,9 +140,9 @@ body! {
 body! {
     /// The tools of one MCP client.
     struct McpConfigInput {
-        /// The client's name.
+        /// The client's name. An update may name one that was deleted by its id, as it was read.
         mcp_client_name: required Existing<McpClientName>,
-        /// Names of tools, or `*`.
+        /// Names of tools, or `*`. Left out or empty: none of its tools.
         tools_to_execute: optional Vec<String>,
     }
 }

@@ -1,6 +1,6 @@
 use http::StatusCode;
 use tollgate_domain::Timestamp;
-use tollgate_domain::access::profile::ProfileContent;
+use tollgate_domain::access::profile::{McpGrants, ProfileContent};
 use tollgate_domain::ids::{UserId, VirtualKeyId};
 use tollgate_domain::snapshot::KeyHolder;
 use tollgate_storage::virtual_keys::{self, VirtualKey};
@@ -55,7 +55,7 @@ pub(crate) async fn create_virtual_key(
         key.is_managed = is_governed(&mut tx, user, now).await?;
     }
     if let Some(configs) = &body.mcp_configs {
-        key.content.mcp = read_grants(&mut tx, configs).await?;
+        key.content.mcp = read_grants(&mut tx, configs, &McpGrants::default()).await?;
     }
     number_provider_configs(&mut tx, &mut key.content).await?;
     let names = names(&mut tx, [&key.content.mcp]).await?;

@@ -7,7 +7,7 @@ use crate::access_profiles::number_provider_configs;
 use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{Require, UpdateVirtualKeys};
-use crate::extract::{Json, Path};
+use crate::extract::{About, Json, Path};
 use crate::mcp::{names, read_grants};
 use crate::problem::{Answer, Problem};
 
@@ -24,13 +24,13 @@ use crate::problem::{Answer, Problem};
 pub(crate) async fn update_virtual_key(
     ctx: Require<UpdateVirtualKeys>,
     Path(id): Path<VirtualKeyId>,
-    Json(body): Json<UpdateVirtualKey>,
+    About { body, .. }: About<VirtualKeyId, UpdateVirtualKey>,
 ) -> Answer<Json<VirtualKeyBody>> {
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
     let mut new = apply_update(&old, &body, ctx.parts().ids.as_ref())?;
     if let Some(configs) = &body.mcp_configs {
-        new.content.mcp = read_grants(&mut tx, configs).await?;
+        new.content.mcp = read_grants(&mut tx, configs, &old.content.mcp).await?;
     }
     if exceeds_managed(&old, &new) {
         return Err(Problem::conflict(

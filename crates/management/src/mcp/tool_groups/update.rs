@@ -6,7 +6,7 @@ use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::body::{Description, Name, body};
 use crate::context::{Require, UpdateMcp};
-use crate::extract::{Json, Path};
+use crate::extract::{About, Json, Path};
 use crate::problem::Answer;
 
 body! {
@@ -32,7 +32,7 @@ body! {
 pub(crate) async fn update_tool_group(
     ctx: Require<UpdateMcp>,
     Path(id): Path<ToolGroupId>,
-    Json(body): Json<UpdateToolGroup>,
+    About { body, .. }: About<ToolGroupId, UpdateToolGroup>,
 ) -> Answer<Json<ToolGroupBody>> {
     let mut tx = ctx.begin().await?;
     let old = get_existing(&mut tx, id).await?;
