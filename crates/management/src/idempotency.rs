@@ -40,25 +40,24 @@ pub(crate) async fn repeat(
     request: Request,
     next: Next,
 ) -> Response {
-    let key = request.headers().get("idempotency-key").cloned();
-    match key {
-        Some(key) if request.method() == Method::POST => {
-            match run(&state, &key, request, next).await {
-                Ok(response) => response,
-                Err(problem) => problem.into_response(),
-            }
-        }
-        _ => next.run(request).await,
+    let keys = request.headers().get_all("idempotency-key");
+    let keys: Vec<HeaderValue> = keys.iter().cloned().collect();
+    if keys.is_empty() || request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    match run(&state, &keys, request, next).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
     }
 }
 
 async fn run(
     state: &ManagementState,
-    key: &HeaderValue,
+    keys: &[HeaderValue],
     request: Request,
     next: Next,
 ) -> Answer<Response> {
-    let key = read_key(key)?;
+    let key = read_key(keys)?;
     let actor = request.extensions().get::<Actor>().map(Actor::id);
     let actor = actor.ok_or_else(|| Problem::unauthenticated("no credential was checked"))?;
     let (mut parts, body) = request.into_parts();
@@ -101,7 +100,11 @@ async fn run(
     Ok(Response::from_parts(parts, Body::from(bytes)))
 }
 
-fn read_key(value: &HeaderValue) -> Answer<String> {
+fn read_key(values: &[HeaderValue]) -> Answer<String> {
+    let [value] = values else {
+        let message = "`Idempotency-Key` was sent twice; send one name for the request";
+        return Err(Problem::invalid("", message));
+    };
     value
         .to_str()
         .ok()

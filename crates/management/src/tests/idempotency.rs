@@ -44,6 +44,18 @@ async fn repeated_creation_happens_once(app: TestApp) {
     assert_eq!(app.get(KEYS).await.body["total_count"], 1);
 }
 
+on_both_engines!(request_has_one_name);
+async fn request_has_one_name(app: TestApp) {
+    let request = Request::post(KEYS)
+        .header(header::AUTHORIZATION, format!("Bearer {ADMIN}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("idempotency-key", "one")
+        .header("idempotency-key", "two");
+    let request = request.body(r#"{"name": "a"}"#.into()).unwrap();
+    assert_eq!(app.send(request).await.error(), (400, "invalid_value", ""));
+    assert_eq!(app.get(KEYS).await.body["total_count"], 0);
+}
+
 on_both_engines!(refused_request_can_be_repeated_and_keys_expire);
 async fn refused_request_can_be_repeated_and_keys_expire(app: TestApp) {
     assert_eq!(post(&app, "k", "{}").await.error().0, 400);
