@@ -5,3 +5,4 @@ mod conformance;
 mod conservation;
 mod coverage;
 mod fixture;
+mod upgrades;
