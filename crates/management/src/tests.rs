@@ -19,5 +19,6 @@ mod providers;
 mod records;
 mod resets;
 mod simulation;
+mod unknown_fields;
 mod virtual_keys;
 mod webhooks;

@@ -220,6 +220,27 @@ fn each_limit_of_each_level_refuses_alone() {
     }
 }
 
+/// Nothing resets a limit, at no level: its window ends.
+#[test]
+fn each_limit_of_each_level_has_room_again_in_its_next_window() {
+    for level in Level::ALL {
+        for kind in [MeterKind::Money, MeterKind::Tokens, MeterKind::Requests] {
+            let line = level.meter(kind, room_for_one(kind));
+            let test = TestGate::new(world_with(&[(level, line.clone())]));
+            let place = format!("{level:?} {kind:?}");
+            let mut first = test.admit(&request("mock/small", 0)).unwrap();
+            first.mark_dispatched();
+            first.settle(reported(1_000_000, 0));
+            let refused = test.admit(&request("mock/small", 0)).unwrap_err();
+            let resets_at = refused.limit.unwrap().reading.resets_at.unwrap();
+            test.clock.set(resets_at.saturating_add_micros(-1));
+            assert!(test.admit(&request("mock/small", 0)).is_err(), "{place}");
+            test.clock.set(resets_at);
+            assert!(test.admit(&request("mock/small", 0)).is_ok(), "{place}");
+        }
+    }
+}
+
 #[test]
 fn one_request_spends_on_every_level_at_once() {
     let limits: Vec<(Level, Meter)> = Level::ALL

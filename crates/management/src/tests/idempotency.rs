@@ -44,6 +44,24 @@ async fn repeated_creation_happens_once(app: TestApp) {
     assert_eq!(app.get(KEYS).await.body["total_count"], 1);
 }
 
+on_both_engines!(repeated_rotation_rotates_once);
+async fn repeated_rotation_rotates_once(app: TestApp) {
+    let made = post(&app, "make", r#"{"name": "a"}"#).await.expect(201);
+    let key = format!("{KEYS}/{}", made.text_at("/virtual_key/id"));
+    let rotate = format!("{key}/rotate");
+    let turn = async || post_to(&app, &rotate, "turn", r#"{"grace": "15m"}"#).await;
+    let first = turn().await.expect(200);
+    let read = app.get(&key).await.expect(200);
+    let again = turn().await.expect(200);
+    assert!(is_replayed(&again));
+    assert_eq!(again.text_at("/virtual_key/value"), "sk-tg-…");
+    assert_eq!(
+        again.body["virtual_key"]["previous_value_until"],
+        first.body["virtual_key"]["previous_value_until"]
+    );
+    assert_eq!(app.get(&key).await.expect(200).body, read.body);
+}
+
 on_both_engines!(request_has_one_name);
 async fn request_has_one_name(app: TestApp) {
     let request = Request::post(KEYS)
