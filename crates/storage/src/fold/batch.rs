@@ -44,7 +44,6 @@ pub(super) async fn counters(tx: &mut Tx, changes: &[CounterAmount]) -> Result<(
               do update set ",
         );
         insert.push(held_sum!("counters", "amount"));
-        insert.push(", window_end = excluded.window_end");
         tx.execute(insert).await?;
     }
     Ok(())
