@@ -27,6 +27,9 @@ pub struct LedgerStats {
     pub unfolded_bytes: u64,
 }
 
+/// Counts that are only ever added to, without a lock: nothing is decided by them.
+///
+/// An end is counted after its beginning and read before it, so that whoever sees the end sees the beginning too.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     opened: AtomicU64,
@@ -37,7 +40,7 @@ pub(super) struct Tally {
 }
 
 fn step(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+    counter.fetch_add(1, Ordering::Release);
 }
 
 impl Tally {
@@ -62,7 +65,7 @@ impl Tally {
     }
 
     pub(super) fn read(&self) -> LedgerStats {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let get = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         // The ends first: a hold that opens and closes in between must not make `open` negative.
         let (settled, released, in_doubt) =
             (get(&self.settled), get(&self.released), get(&self.in_doubt));

@@ -419,3 +419,37 @@ fn every_hold_opened_is_settled_released_in_doubt_or_open() {
         (10, 2, 1, 1, 6)
     );
 }
+
+/// Also in the middle of what other threads do.
+#[test]
+fn the_numbers_of_holds_add_up_at_every_moment() {
+    let ledger = ledger();
+    let budget = Arc::new(meter(1, MeterKind::Money, i64::MAX));
+    std::thread::scope(|scope| {
+        let worker = |first: u128| {
+            let (ledger, budget) = (&ledger, &budget);
+            scope.spawn(move || {
+                for number in first..first + 300 {
+                    let needs = [need(budget, 1)];
+                    let hold = ledger.reserve(facts(number, 1), &needs, noon()).unwrap();
+                    match number % 3 {
+                        0 => ledger.release(hold, noon()),
+                        1 => drop(ledger.settle(hold, answered(1, noon()))),
+                        _ => drop(ledger.settle(hold, ended(Outcome::InDoubt, noon()))),
+                    }
+                }
+            })
+        };
+        let workers = [worker(0), worker(1_000)];
+        while !workers
+            .iter()
+            .all(std::thread::ScopedJoinHandle::is_finished)
+        {
+            let stats = ledger.stats();
+            let ended = stats.settled + stats.released + stats.in_doubt;
+            assert_eq!(stats.opened, ended + stats.open);
+        }
+    });
+    let stats = ledger.stats();
+    assert_eq!((stats.opened, stats.open), (600, 0));
+}
