@@ -19,6 +19,7 @@ mod hostile_upstream;
 mod hostile_usage;
 mod journal;
 mod listeners;
+mod mid_flight;
 mod overshoot;
 mod passthrough;
 mod plain_process;

@@ -104,23 +104,36 @@ async fn disk_that_takes_nothing_refuses_everything_until_it_is_healed() {
     storm.finish(gateway).await;
 }
 
-/// The end of a request that the disk does not take: readiness goes down, its client does not see the end, and when the
-/// disk is healed it is written after all.
+/// The end of a request that the disk does not take: readiness goes down, its client does not see the end of a stream, nor
+/// any of a plain answer, and when the disk is healed it is written after all.
 #[tokio::test]
 async fn an_end_that_the_disk_does_not_take_is_written_once_it_is_healed() {
     let (mut storm, gateway) = Storm::begin(Place::with_faults(), 13).await;
     let gate = tollgate_testkit::provider::Gate::new();
     let answer = tollgate_testkit::provider::Chat::default().gated(&gate);
-    storm.provider.next(answer);
-    let caller = storm.caller.clone();
-    let mut client = tokio::task::JoinSet::new();
-    client.spawn(async move { caller.chat(&chat("small", 50, true)).await });
-    storm.provider.wait_for(1).await;
+    let mut clients = Vec::new();
+    for is_stream in [true, false] {
+        storm.provider.next(answer.clone());
+        let caller = storm.caller.clone();
+        let mut client = tokio::task::JoinSet::new();
+        client.spawn(async move { caller.chat(&chat("small", 50, is_stream)).await });
+        clients.push(client);
+        storm.provider.wait_for(clients.len()).await;
+    }
     let faults = gateway.faults();
     faults.strike(Plan::always(JOURNAL, WRITE, Action::Fail(Errno::NoSpace)));
     gate.open();
-    let answer = client.join_next().await.unwrap().unwrap();
-    let is_whole = answer.is_ok_and(|answer| answer.text.contains("[DONE]"));
+    let mut answers = Vec::new();
+    for mut client in clients {
+        answers.push(client.join_next().await.unwrap().unwrap());
+    }
+    let plain = answers.pop().unwrap().unwrap();
+    assert_eq!(
+        (plain.status, plain.code().as_str()),
+        (503, "ledger_unavailable")
+    );
+    let stream = answers.pop().unwrap();
+    let is_whole = stream.is_ok_and(|answer| answer.text.contains("[DONE]"));
     assert!(!is_whole, "its end is not written");
     assert_eq!(gateway.readiness().await, 503);
     let refused = ask_times(&mut storm, 2).await;
@@ -128,8 +141,8 @@ async fn an_end_that_the_disk_does_not_take_is_written_once_it_is_healed() {
     faults.heal();
     wait_until_ready(&gateway).await;
     let whole = crate::black_box::cost(10, 3);
-    assert_eq!(storm.caller.spent_when_idle().await, whole);
-    storm.books.unanswered += crate::black_box::bound(200, 50);
+    assert_eq!(storm.caller.spent_when_idle().await, 2 * whole);
+    storm.books.unanswered += 2 * crate::black_box::bound(200, 50);
     let books = ask_times(&mut storm, 3).await;
     add(&mut storm, books);
     let gateway = crash(&mut storm, gateway).await;
