@@ -18,11 +18,11 @@ use tollgate_domain::{ErrorKind, GatewayError};
 use tollgate_llm::openai::{Edits, Envelope, OutputField, OutputLimit, splice};
 use tollgate_llm::sandbox;
 
-use crate::headers;
 use crate::metrics::AttemptResult;
 use crate::run::Run;
 use crate::source::{Sandbox, Source};
 use crate::upstream::{Origin, UpstreamError, UpstreamRequest};
+use crate::{headers, turn};
 
 /// Largest body of a provider's error that is passed on.
 const MAX_ERROR_BODY: usize = 256 << 10;
@@ -152,6 +152,7 @@ async fn send(
         .upstream
         .origin(&run.admission.candidate().provider)?;
     let request = build(run, asked, key, &origin)?;
+    turn::others_first().await;
     let call = run.shared().upstream.start(&origin, request).await?;
     let is_reused = call.is_reused();
     run.dispatched(Source::Upstream(call));

@@ -31,6 +31,7 @@ mod service;
 mod shared;
 mod source;
 mod stream;
+mod turn;
 mod upstream;
 
 pub use body::ProxyBody;

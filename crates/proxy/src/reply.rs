@@ -18,7 +18,7 @@ use crate::guard::Guard;
 use crate::run::{Progress, Run};
 use crate::stream::StreamReply;
 use crate::upstream::UpstreamError;
-use crate::{headers, respond, service};
+use crate::{headers, respond, service, turn};
 
 /// A success of the provider: the whole of it, or the beginning of a stream.
 pub(crate) async fn answer(
@@ -77,6 +77,7 @@ async fn plain(guard: Guard, head: &response::Parts, body: Bytes) -> Response<Pr
     let mut response = Response::new(ProxyBody::full(body));
     *response.status_mut() = head.status;
     *response.headers_mut() = description.into_headers();
+    turn::others_first().await;
     response
 }
 
