@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::profile::{McpGrants, ToolAction};
 use crate::ids::McpClientId;
-use crate::snapshot::McpCatalog;
+use crate::snapshot::{McpCatalog, McpClient};
 
 /// Stands for every tool of a client, where a tool's name can stand.
 const ALL_TOOLS: &str = "*";
@@ -70,7 +70,33 @@ impl<'a> ToolSet<'a> {
     }
 }
 
+/// The tools of one client that somebody is granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrantedTools<'a> {
+    /// These, in the order of their names.
+    Only(Vec<&'a str>),
+    /// All, also those that the client gets later, but these.
+    AllBut(Vec<&'a str>),
+}
+
 impl McpGrants {
+    /// What is granted of `client`, of what may be called there at all; `None` when that is nothing.
+    pub fn granted<'a>(
+        &'a self,
+        client: &'a McpClient,
+        catalog: &'a McpCatalog,
+    ) -> Option<GrantedTools<'a>> {
+        let callable = ToolSet::named(client.tools_to_execute.iter().map(String::as_str));
+        let granted = self.tools_of(client.id, catalog).intersection(callable);
+        if granted.is_empty() {
+            return None;
+        }
+        Some(match granted {
+            ToolSet::Only(names) => GrantedTools::Only(names.into_iter().collect()),
+            ToolSet::AllBut(names) => GrantedTools::AllBut(names.into_iter().collect()),
+        })
+    }
+
     /// Whether nothing is said of any tool.
     pub fn is_empty(&self) -> bool {
         self.tool_groups.is_empty() && self.servers.is_empty() && self.tool_overrides.is_empty()

@@ -44,6 +44,11 @@ impl McpCatalog {
         }
     }
 
+    /// All clients, by their ids.
+    pub fn clients(&self) -> impl Iterator<Item = &McpClient> {
+        self.clients.values()
+    }
+
     /// The client with this id, or with this name, whose case does not matter.
     pub fn client(&self, id_or_name: &str) -> Option<&McpClient> {
         if let Some(client) = id_or_name.parse().ok().and_then(|id| self.clients.get(&id)) {

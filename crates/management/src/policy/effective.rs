@@ -1,8 +1,9 @@
 use serde::Serialize;
 use tollgate_domain::Timestamp;
+use tollgate_domain::access::GrantedTools;
 use tollgate_domain::access::profile::{ProfileContent, ProviderConfig};
 use tollgate_domain::ids::UserId;
-use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder, Snapshot};
+use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder, McpClient, Snapshot};
 use tollgate_storage::groups::{self, members};
 use tollgate_storage::{Store, copies};
 use utoipa::ToSchema;
@@ -23,6 +24,8 @@ pub(crate) struct EffectivePolicy {
     is_active: bool,
     /// In the order in which they pay.
     grants: Vec<GrantView>,
+    /// By copies in the same order.
+    tool_grants: Vec<ToolGrantView>,
     limits: Vec<LimitReading>,
 }
 
@@ -35,6 +38,18 @@ pub(crate) struct GrantView {
     all_models_allowed: bool,
     allowed_models: Vec<String>,
     blacklisted_models: Vec<String>,
+    granted_by: GrantSource,
+}
+
+/// What one copy grants of one MCP client's tools.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ToolGrantView {
+    mcp_client_id: String,
+    mcp_client_name: String,
+    /// Whether all tools are granted, also those that the client gets later, but for `excluded_tools`.
+    all_tools_allowed: bool,
+    allowed_tools: Vec<String>,
+    excluded_tools: Vec<String>,
     granted_by: GrantSource,
 }
 
@@ -74,7 +89,11 @@ pub(crate) async fn get_effective_policy(
 ) -> Answer<Json<EffectivePolicy>> {
     let user = users::get_existing(ctx.store(), id).await?;
     let (snapshot, now) = (ctx.parts().policy.snapshot(), ctx.now());
-    let mut grants = Vec::new();
+    let mut granted = Granted {
+        snapshot: &snapshot,
+        models: Vec::new(),
+        tools: Vec::new(),
+    };
     for stored in copies::of_user(ctx.store(), id).await? {
         let copy = stored.copy;
         if !copy.is_active || copy.expires_at.is_some_and(|until| until <= now) {
@@ -91,41 +110,61 @@ pub(crate) async fn get_effective_policy(
             group_id: None,
             mode: None,
         };
-        push_grants(&mut grants, &snapshot, &copy.content, &source);
+        granted.push(&copy.content, &source);
     }
-    push_group_grants(ctx.store(), id, &snapshot, &mut grants).await?;
+    push_group_grants(ctx.store(), id, &mut granted).await?;
     let meters = meters_of_holder(&snapshot, KeyHolder::User(id), now);
     Ok(Json(EffectivePolicy {
         user_id: id.to_string(),
         is_active: user.is_active,
-        grants,
+        grants: granted.models,
+        tool_grants: granted.tools,
         limits: read_meters(&meters, ctx.parts().live.as_ref(), now),
     }))
 }
 
-fn push_grants(
-    grants: &mut Vec<GrantView>,
-    snapshot: &Snapshot,
-    content: &ProfileContent,
-    source: &GrantSource,
-) {
-    let view = |config: &ProviderConfig| GrantView {
-        provider: config.provider_name.to_string(),
-        is_configured: snapshot.provider(config.provider_name.as_str()).is_some(),
-        all_models_allowed: config.all_models_allowed,
-        allowed_models: config.allowed_models.clone(),
-        blacklisted_models: config.blacklisted_models.clone(),
-        granted_by: source.clone(),
-    };
-    grants.extend(content.provider_configs.iter().map(view));
+/// What was gathered of the copies.
+struct Granted<'a> {
+    snapshot: &'a Snapshot,
+    models: Vec<GrantView>,
+    tools: Vec<ToolGrantView>,
 }
 
-async fn push_group_grants(
-    store: &Store,
-    user: UserId,
-    snapshot: &Snapshot,
-    grants: &mut Vec<GrantView>,
-) -> Answer<()> {
+impl Granted<'_> {
+    fn push(&mut self, content: &ProfileContent, source: &GrantSource) {
+        let snapshot = self.snapshot;
+        let view = |config: &ProviderConfig| GrantView {
+            provider: config.provider_name.to_string(),
+            is_configured: snapshot.provider(config.provider_name.as_str()).is_some(),
+            all_models_allowed: config.all_models_allowed,
+            allowed_models: config.allowed_models.clone(),
+            blacklisted_models: config.blacklisted_models.clone(),
+            granted_by: source.clone(),
+        };
+        self.models
+            .extend(content.provider_configs.iter().map(view));
+        let tools = |client: &McpClient| {
+            let granted = content.mcp.granted(client, snapshot.mcp())?;
+            let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+            let (all_tools_allowed, allowed_tools, excluded_tools) = match granted {
+                GrantedTools::Only(names) => (false, texts(names), Vec::new()),
+                GrantedTools::AllBut(names) => (true, Vec::new(), texts(names)),
+            };
+            Some(ToolGrantView {
+                mcp_client_id: client.id.to_string(),
+                mcp_client_name: client.name.to_string(),
+                all_tools_allowed,
+                allowed_tools,
+                excluded_tools,
+                granted_by: source.clone(),
+            })
+        };
+        self.tools
+            .extend(snapshot.mcp().clients().filter_map(tools));
+    }
+}
+
+async fn push_group_grants(store: &Store, user: UserId, granted: &mut Granted<'_>) -> Answer<()> {
     let of_user = members::of_user(store, user).await?;
     for (group, copy) in groups::profiles::of_groups(store, &of_user).await? {
         if !copy.is_active {
@@ -145,7 +184,7 @@ async fn push_group_grants(
                 GroupProfileMode::Restrict => "restrict",
             }),
         };
-        push_grants(grants, snapshot, &copy.content, &source);
+        granted.push(&copy.content, &source);
     }
     Ok(())
 }

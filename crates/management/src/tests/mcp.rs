@@ -115,6 +115,56 @@ async fn profile_that_names_deleted_tools_can_be_sent_back(app: TestApp) {
     assert_eq!(app.put(&path, &again.to_string()).await.error(), unknown);
 }
 
+on_both_engines!(effective_policy_lists_the_tools_that_copies_grant);
+async fn effective_policy_lists_the_tools_that_copies_grant(app: TestApp) {
+    let (app, git) = with_client(app).await;
+    let files = json!({"name": "Files", "connection_type": "http", "connection_string": "https://files.example",
+        "tools_to_execute": ["read", "write", "list"]});
+    let files = app.post(CLIENT, &files.to_string()).await.expect(201);
+    let files = files.text_at("/client/id");
+    let group = json!({"name": "Read", "tools": [{"mcp_client_id": files, "tool_names": ["read", "list"]}]});
+    let group =
+        app.post(GROUPS, &group.to_string()).await.expect(201).body["tool_group"]["id"].clone();
+    let user = app.add_user("ada").await;
+    let profile = json!({"name": "P", "mcp_tool_groups": [{"tool_group_id": group}],
+        "mcp_servers": [{"mcp_server_id": git}],
+        "mcp_tool_overrides": [
+            {"mcp_client_id": git, "tool_name": "push", "action": "exclude"},
+            {"mcp_client_id": files, "tool_name": "list", "action": "exclude"},
+            {"mcp_client_id": files, "tool_name": "delete", "action": "include"}]});
+    let profile = app.add_profile(&profile.to_string()).await;
+    app.post(
+        &format!("/api/governance/users/{user}/access-profiles"),
+        &json!({"access_profile_id": profile}).to_string(),
+    )
+    .await
+    .expect(201);
+    let policy = app
+        .get(&format!("/api/governance/users/{user}/effective-policy"))
+        .await
+        .expect(200);
+    let mut tools = policy.body["tool_grants"].as_array().unwrap().clone();
+    tools.sort_by_key(|grant| grant["mcp_client_name"].to_string());
+    assert_eq!(tools.len(), 2, "{tools:?}");
+    let told = |place: usize, fields: [&str; 4]| fields.map(|field| tools[place][field].clone());
+    let fields = [
+        "mcp_client_id",
+        "all_tools_allowed",
+        "allowed_tools",
+        "excluded_tools",
+    ];
+    // `delete` is granted, but the client offers it to nobody.
+    assert_eq!(
+        told(0, fields),
+        [json!(files), json!(false), json!(["read"]), json!([])]
+    );
+    assert_eq!(
+        told(1, fields),
+        [json!(git), json!(true), json!([]), json!(["push"])]
+    );
+    assert_eq!(tools[0]["granted_by"]["profile_id"], json!(profile));
+}
+
 on_both_engines!(group_and_key_that_name_a_deleted_client_can_be_sent_back);
 async fn group_and_key_that_name_a_deleted_client_can_be_sent_back(app: TestApp) {
     let (app, client) = with_client(app).await;
