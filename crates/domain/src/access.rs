@@ -27,4 +27,4 @@ pub use plan::{Candidate, Considered, Need, Outcome, Passage, Payer, Plan, Refus
 pub use request::{AnyModelRequest, Endpoint, ModelRequest, ToolRequest};
 pub use settings::Settings;
 pub use simulate::{MOST_LISTED, SimulatedHolder, SimulatedRefusal, Simulation, Simulator};
-pub use tools::GrantedTools;
+pub use tools::{ALL_TOOLS, ToolSet};

@@ -6,6 +6,7 @@ mod tool_groups;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use tollgate_domain::access::ALL_TOOLS;
 use tollgate_domain::access::profile::{McpGrants, ToolAction, ToolOverride};
 use tollgate_domain::ids::McpClientId;
 use tollgate_storage::mcp::clients as stored;
@@ -15,9 +16,6 @@ use crate::body::Problems;
 use crate::operations::Operations;
 use crate::problem::Answer;
 use crate::virtual_keys::McpConfigInput;
-
-/// Stands for every tool of a client.
-const ALL_TOOLS: &str = "*";
 
 /// The operations on MCP clients and tool groups.
 pub(crate) fn operations() -> Operations {

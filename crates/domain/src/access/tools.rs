@@ -7,11 +7,11 @@ use crate::ids::McpClientId;
 use crate::snapshot::{McpCatalog, McpClient};
 
 /// Stands for every tool of a client, where a tool's name can stand.
-const ALL_TOOLS: &str = "*";
+pub const ALL_TOOLS: &str = "*";
 
 /// Tools of one MCP client, of which nobody can say beforehand which ones it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ToolSet<'a> {
+pub enum ToolSet<'a> {
     /// These.
     Only(BTreeSet<&'a str>),
     /// All but these, also those that the client gets later.
@@ -35,6 +35,11 @@ impl<'a> ToolSet<'a> {
         } else {
             Self::Only(names)
         }
+    }
+
+    /// Those that may be called at all.
+    pub(super) fn offered_by(client: &'a McpClient) -> Self {
+        Self::named(client.tools_to_execute.iter().map(String::as_str))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -70,31 +75,15 @@ impl<'a> ToolSet<'a> {
     }
 }
 
-/// The tools of one client that somebody is granted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GrantedTools<'a> {
-    /// These, in the order of their names.
-    Only(Vec<&'a str>),
-    /// All, also those that the client gets later, but these.
-    AllBut(Vec<&'a str>),
-}
-
 impl McpGrants {
     /// What is granted of `client`, of what may be called there at all; `None` when that is nothing.
     pub fn granted<'a>(
         &'a self,
         client: &'a McpClient,
         catalog: &'a McpCatalog,
-    ) -> Option<GrantedTools<'a>> {
-        let callable = ToolSet::named(client.tools_to_execute.iter().map(String::as_str));
-        let granted = self.tools_of(client.id, catalog).intersection(callable);
-        if granted.is_empty() {
-            return None;
-        }
-        Some(match granted {
-            ToolSet::Only(names) => GrantedTools::Only(names.into_iter().collect()),
-            ToolSet::AllBut(names) => GrantedTools::AllBut(names.into_iter().collect()),
-        })
+    ) -> Option<ToolSet<'a>> {
+        let granted = self.tools_of(client.id, catalog);
+        Some(granted.intersection(ToolSet::offered_by(client))).filter(|tools| !tools.is_empty())
     }
 
     /// Whether nothing is said of any tool.

@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use tollgate_domain::Timestamp;
-use tollgate_domain::access::GrantedTools;
+use tollgate_domain::access::ToolSet;
 use tollgate_domain::access::profile::{ProfileContent, ProviderConfig};
 use tollgate_domain::ids::UserId;
 use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder, McpClient, Snapshot};
@@ -145,10 +147,10 @@ impl Granted<'_> {
             .extend(content.provider_configs.iter().map(view));
         let tools = |client: &McpClient| {
             let granted = content.mcp.granted(client, snapshot.mcp())?;
-            let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+            let texts = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
             let (all_tools_allowed, allowed_tools, excluded_tools) = match granted {
-                GrantedTools::Only(names) => (false, texts(names), Vec::new()),
-                GrantedTools::AllBut(names) => (true, Vec::new(), texts(names)),
+                ToolSet::Only(names) => (false, texts(names), Vec::new()),
+                ToolSet::AllBut(names) => (true, Vec::new(), texts(names)),
             };
             Some(ToolGrantView {
                 mcp_client_id: client.id.to_string(),

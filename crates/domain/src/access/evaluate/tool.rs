@@ -31,7 +31,7 @@ pub(super) fn judge(
         Some(tool) => format!("the tool `{tool}` of `{}`", client.name),
         None => format!("any tool of `{}`", client.name),
     };
-    let offered = ToolSet::named(client.tools_to_execute.iter().map(String::as_str));
+    let offered = ToolSet::offered_by(client);
     let mut wanted = match request.tool {
         Some(tool) => ToolSet::Only(BTreeSet::from([tool])).intersection(offered),
         None => offered,
