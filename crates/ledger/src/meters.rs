@@ -4,6 +4,7 @@
 //! before (settlements) or after (reservations, which the caller takes back when the journal refuses them).
 
 mod index;
+mod left;
 mod state;
 mod table;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::Need;
-use tollgate_domain::accounting::{CounterAmount, CounterKey};
-use tollgate_domain::hash::OwnMap;
+use tollgate_domain::accounting::CounterAmount;
 use tollgate_domain::limits::{Meter, MeterId, MeterKind, ResetDuration, Window};
 use tollgate_domain::live::Count;
 
 use super::index::{Index, duration_of, key_of, state_key, window_of};
+use super::left::Left;
 use super::state::{Cell, State, window_of as meter_window};
 use super::{
     Attempt, Charge, Charges, Counts, Full, Held, HeldList, Move, Reserved, USUAL_METERS, Verdict,
@@ -37,8 +37,7 @@ pub(crate) struct Table {
     /// Slots of `states` that are free again.
     free: Vec<u32>,
     hand: usize,
-    /// Windows that the journal says were left, with the end of those that their usage went to.
-    left: OwnMap<CounterKey, Timestamp>,
+    left: Left,
     has_grown: bool,
     last: Timestamp,
 }
@@ -166,7 +165,7 @@ impl Table {
             let window = meter_window(meter, at);
             let (line, kind) = (meter.id.line, meter.id.kind);
             let from = CounterAmount::new(line, kind, duration, window, 0);
-            note(&mut self.left, Move { from, to: window }, at, &mut moves);
+            moves.extend(self.left.note(Move { from, to: window }, at));
         }
         moves
     }
@@ -281,7 +280,7 @@ impl Table {
             if let Some(duration) = duration {
                 let (line, kind) = (meter.id.line, meter.id.kind);
                 let from = CounterAmount::new(line, kind, duration, from, settled);
-                note(left, Move { from, to }, at, moves);
+                moves.extend(left.note(Move { from, to }, at));
             }
         })
     }
@@ -480,31 +479,6 @@ impl Table {
             self.free.push(slot);
         }
     }
-}
-
-/// Notes a move for the journal.
-///
-/// Whoever reads the journal sends what is held in a window that was left after the usage that left it. So a line that
-/// comes back to such a window has to say so, also when it takes nothing along and nothing of it is remembered here: by a
-/// move from there to there.
-fn note(
-    left: &mut OwnMap<CounterKey, Timestamp>,
-    moved: Move,
-    at: Timestamp,
-    moves: &mut SmallVec<[Move; 1]>,
-) {
-    let (from, mut to) = (moved.from.key, moved.from.key);
-    to.window = moved.to.key;
-    let was_left = left.remove(&to).is_some();
-    if from != to {
-        if left.len() == left.capacity() {
-            left.retain(|_, end| *end > at);
-        }
-        left.insert(from, moved.to.end);
-    } else if !was_left {
-        return;
-    }
-    moves.push(moved);
 }
 
 fn is_carried(part: &Held, places: &Places) -> bool {
