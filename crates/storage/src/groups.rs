@@ -257,9 +257,8 @@ pub async fn delete(tx: &mut Tx, id: GroupId) -> Result<bool> {
     let Some(row) = deleted else {
         return Ok(false);
     };
-    let text: String = row.get("search_text")?;
     let list = GroupKind::of(id).list();
-    search::index(tx, list, &id_text, &text, "").await?;
+    search::remove(tx, list, &id_text, &row).await?;
     totals::add(tx, list, -1).await?;
     tx.changed(SnapshotChange::Group(id));
     Ok(true)

@@ -234,8 +234,7 @@ pub async fn delete(tx: &mut Tx, id: ProfileId) -> Result<bool> {
     let Some(row) = deleted else {
         return Ok(false);
     };
-    let text: String = row.get("search_text")?;
-    search::index(tx, LIST.kind, &id.to_string(), &text, "").await?;
+    search::remove(tx, LIST.kind, &id.to_string(), &row).await?;
     lists::removed(tx, LIST.kind, id.0).await?;
     Ok(true)
 }

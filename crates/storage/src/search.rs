@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::error::Result;
-use crate::sql::{Query, Value, query};
+use crate::sql::{Query, Row, Value, query};
 use crate::tx::{Db, Tx};
 
 const GRAM: usize = 3;
@@ -71,6 +71,12 @@ pub(crate) async fn index(
         tx.execute(insert).await?;
     }
     Ok(())
+}
+
+/// Makes `id` unfindable, whose row was deleted and had `search_text`.
+pub(crate) async fn remove(tx: &mut Tx, kind: &'static str, id: &str, deleted: &Row) -> Result<()> {
+    let text: String = deleted.get("search_text")?;
+    index(tx, kind, id, &text, "").await
 }
 
 /// A search, with its way through the index chosen.

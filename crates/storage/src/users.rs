@@ -210,8 +210,7 @@ pub async fn delete(tx: &mut Tx, id: UserId) -> Result<bool> {
     let Some(row) = deleted else {
         return Ok(false);
     };
-    let text: String = row.get("search_text")?;
-    search::index(tx, LIST.kind, &id.to_string(), &text, "").await?;
+    search::remove(tx, LIST.kind, &id.to_string(), &row).await?;
     lists::removed(tx, LIST.kind, row.get("position")?).await?;
     tx.changed(SnapshotChange::User(id));
     Ok(true)

@@ -194,9 +194,8 @@ pub async fn delete(tx: &mut Tx, id: ToolGroupId) -> Result<bool> {
     let Some(row) = deleted else {
         return Ok(false);
     };
-    let text: String = row.get("search_text")?;
     tx.changed(SnapshotChange::Mcp);
-    search::index(tx, KIND, &id.to_string(), &text, "").await?;
+    search::remove(tx, KIND, &id.to_string(), &row).await?;
     Ok(true)
 }
 
