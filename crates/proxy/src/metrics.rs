@@ -97,6 +97,7 @@ pub(crate) struct Metrics {
     attempts: Family<AttemptLabels, Counter>,
     stale_connections: Counter,
     client_gone: Counter,
+    /// Also what the limit on running requests counts by.
     pub(crate) in_flight: Gauge,
     time_to_first_byte: Family<RouteLabels, Histogram, fn() -> Histogram>,
     duration: Family<RouteLabels, Histogram, fn() -> Histogram>,
