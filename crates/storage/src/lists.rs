@@ -16,7 +16,7 @@ pub(crate) use self::known::Known;
 pub(crate) use self::segments::{added, changed, removed};
 use crate::error::Result;
 use crate::page::PageRequest;
-use crate::search::{self, Search};
+use crate::search::{self, Candidates};
 use crate::sql::{MAX_VALUES, Query, Row, query};
 use crate::tx::Db;
 
@@ -69,8 +69,8 @@ pub(crate) async fn page(
     }
     if !db.store().known().has(list.kind, &condition) {
         let search = search::plan(db, list.kind, wanted.text).await?;
-        let positions = match search {
-            Some(search) if search.is_narrow() => few(db, looked_up(list, &search, push)).await?,
+        let positions = match search.and_then(|search| search.candidates) {
+            Some(candidates) => few(db, looked_up(list, &candidates, push)).await?,
             _ if wanted.is_selective => few(db, filtered(list, push)).await?,
             _ => None,
         };
@@ -130,7 +130,7 @@ fn filtered(list: &List, push: impl Fn(&mut Query)) -> Query {
 ///
 /// Each row is a query of its own, and the limit keeps its result one value: so what the index selects is looked up row
 /// by row. Engines guess how much that is, and would rather read the whole list than some hundred rows of it.
-fn looked_up(list: &List, search: &Search, push: impl Fn(&mut Query)) -> Query {
+fn looked_up(list: &List, candidates: &Candidates, push: impl Fn(&mut Query)) -> Query {
     let mut statement = query("select position from (select (select ");
     statement.push(list.position);
     statement.push(" from ");
@@ -139,7 +139,7 @@ fn looked_up(list: &List, search: &Search, push: impl Fn(&mut Query)) -> Query {
     statement.push(list.found_id);
     push(&mut statement);
     statement.push(") as position from ");
-    search.push_found(&mut statement);
+    candidates.push(&mut statement);
     statement.push(" limit ");
     statement.push_value(i64::MAX);
     statement.push(") as looked_up where position is not null");

@@ -1,8 +1,9 @@
 //! Search in names that does not read whole tables.
 //!
 //! Every searchable row keeps its lower-cased text in `search_text`, and every three-letter piece of it in
-//! `search_grams`. A search takes the candidates that have the two rarest pieces of the wanted text, and compares only
-//! those. When every piece is common, the index selects too little: [`lists`](crate::lists) says what happens then.
+//! `search_grams`. A search takes the candidates that have the two rarest pieces of the wanted text, or the one that is
+//! rare and some of the common ones, and compares only those. When every piece is common, the index selects too little:
+//! [`lists`](crate::lists) says what happens then.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +18,9 @@ const COMMON: i64 = 500;
 const INDEXED_CHARS: usize = 512;
 /// Only so many pieces of a wanted text are looked at, and as many again.
 const LOOKED_AT: usize = 64;
+/// With one rare piece, what has it is asked for so many others before its row is read. Four that lie side by side are
+/// twelve letters, which few rows share by chance.
+const ASKED_FOR: usize = 4;
 
 /// The text that is searched for a row with these parts.
 pub(crate) fn text(parts: &[&str]) -> String {
@@ -81,10 +85,25 @@ pub(crate) async fn remove(tx: &mut Tx, kind: &'static str, id: &str, deleted: &
 
 /// A search, with its way through the index chosen.
 pub(crate) struct Search {
-    kind: &'static str,
     wanted: String,
-    /// At most two, the rarest first.
-    rare: Vec<String>,
+    /// `None` when every piece is common, so that the index selects too little.
+    pub(crate) candidates: Option<Candidates>,
+}
+
+/// The few rows that the index selects.
+pub(crate) struct Candidates {
+    kind: &'static str,
+    rarest: String,
+    others: Others,
+}
+
+/// What the candidates have beside the rarest piece.
+enum Others {
+    /// One that is rare too.
+    Rare(String),
+    /// These, which the index is asked for one by one: its entries lie side by side, and the rows they stand for all over
+    /// their table.
+    Common(Vec<String>),
 }
 
 /// The text that is looked for; `None` when nothing is wanted.
@@ -133,17 +152,28 @@ pub(crate) async fn plan(
         return Ok(None);
     };
     let (apart, others) = pieces(&wanted);
-    let mut rare = rarest(db, kind, apart).await?;
-    // With one alone, each row that has it is looked up.
-    if rare.len() < 2 {
-        rare.extend(rarest(db, kind, others).await?);
-        rare.truncate(2);
+    let mut rare = rarest(db, kind, &apart).await?;
+    if rare.is_empty() {
+        rare = rarest(db, kind, &others).await?;
     }
-    Ok(Some(Search { kind, wanted, rare }))
+    let mut rare = rare.into_iter();
+    let candidates = rare.next().map(|rarest| Candidates {
+        kind,
+        others: rare.next().map_or_else(
+            || {
+                let others = apart.into_iter().chain(others);
+                let others = others.filter(|piece| *piece != rarest).take(ASKED_FOR);
+                Others::Common(others.collect())
+            },
+            Others::Rare,
+        ),
+        rarest,
+    });
+    Ok(Some(Search { wanted, candidates }))
 }
 
 /// At most two of these pieces that few rows have, the rarest first.
-async fn rarest(db: &mut Db<'_>, kind: &'static str, pieces: Vec<String>) -> Result<Vec<String>> {
+async fn rarest(db: &mut Db<'_>, kind: &'static str, pieces: &[String]) -> Result<Vec<String>> {
     if pieces.is_empty() {
         return Ok(Vec::new());
     }
@@ -158,7 +188,7 @@ async fn rarest(db: &mut Db<'_>, kind: &'static str, pieces: Vec<String>) -> Res
         );
         counts.push_value(kind);
         counts.push(" and gram = ");
-        counts.push_value(piece);
+        counts.push_value(piece.as_str());
         counts.push(" limit ");
         counts.push_value(COMMON);
         counts.push(") as found");
@@ -176,11 +206,6 @@ async fn rarest(db: &mut Db<'_>, kind: &'static str, pieces: Vec<String>) -> Res
 }
 
 impl Search {
-    /// Whether the index selects so few rows that each of them can be looked at.
-    pub(crate) const fn is_narrow(&self) -> bool {
-        !self.rare.is_empty()
-    }
-
     /// Appends the condition for a table whose `id` is a text.
     pub(crate) fn push(&self, query: &mut Query) {
         self.push_with(query, "entity_id");
@@ -192,29 +217,44 @@ impl Search {
     }
 
     fn push_with(&self, query: &mut Query, id: &'static str) {
-        if self.is_narrow() {
+        if let Some(candidates) = &self.candidates {
             query.push(" and id in (select ");
             query.push(id);
             query.push(" from ");
-            self.push_found(query);
+            candidates.push(query);
             query.push(")");
         }
         push_text(query, &self.wanted);
     }
+}
 
-    /// Appends `found`, a table of the `entity_id`s that the index selects.
-    pub(crate) fn push_found(&self, query: &mut Query) {
-        let mut separator = "(";
-        for gram in &self.rare {
-            query.push(separator);
-            query.push("select entity_id from search_grams where kind = ");
-            query.push_value(self.kind);
-            query.push(" and gram = ");
-            query.push_value(gram.as_str());
-            separator = " intersect ";
+impl Candidates {
+    /// Appends `found`, a table of their `entity_id`s.
+    pub(crate) fn push(&self, query: &mut Query) {
+        query.push("(select entity_id from search_grams as candidate where ");
+        self.push_has(query, &self.rarest);
+        match &self.others {
+            Others::Rare(piece) => {
+                query.push(" intersect select entity_id from search_grams where ");
+                self.push_has(query, piece);
+            }
+            Others::Common(pieces) => {
+                for piece in pieces {
+                    query.push(" and (select 1 from search_grams as other where ");
+                    self.push_has(query, piece);
+                    query.push(" and other.entity_id = candidate.entity_id) = 1");
+                }
+            }
         }
-        // The index is in this order, so that SQLite goes through both pieces once, side by side.
+        // The index is in this order, so that SQLite goes through two pieces once, side by side.
         query.push(" order by entity_id) as found");
+    }
+
+    fn push_has(&self, query: &mut Query, piece: &str) {
+        query.push("kind = ");
+        query.push_value(self.kind);
+        query.push(" and gram = ");
+        query.push_value(piece);
     }
 }
 

@@ -9,8 +9,8 @@ use tollgate_storage::{Page, PageRequest, Store, Tx};
 
 use crate::fixture::{Fixture, at, in_tx, key, key_id, on_both_engines, user, user_id};
 
-/// More than a segment, so that pages go over its edge.
-const MANY: u64 = 530;
+/// More than a segment, so that pages go over its edge, and so many that `team` has common pieces.
+const MANY: u64 = 560;
 const SOME: u64 = 60;
 const WORDS: [&str; 6] = [
     "atlas",
@@ -20,14 +20,16 @@ const WORDS: [&str; 6] = [
     "fjord_x",
     "Åland",
 ];
-/// What is looked for: nothing, common and rare pieces, wildcards, too short to be indexed, and what nothing has.
-const WANTED: [Option<&str>; 10] = [
+/// What is looked for: nothing, common and rare pieces, one rare among common ones, wildcards, too short to be indexed,
+/// and what nothing has.
+const WANTED: [Option<&str>; 11] = [
     None,
     Some("team"),
     Some("  ALAND "),
     Some("åland"),
     Some("0055"),
     Some("team cobalt 0"),
+    Some("team e"),
     Some("0% "),
     Some("d_x"),
     Some("m "),
@@ -200,9 +202,11 @@ impl Chance {
 
     fn row(&mut self, number: u64) -> Plain {
         let word = WORDS[usize::try_from(self.below(6)).unwrap()];
+        // A few have the rare piece of `team e`, and not its common ones.
+        let unit = if self.below(40) == 0 { "Beam" } else { "Team" };
         Plain {
             number,
-            name: format!("Team {word} {number:05}"),
+            name: format!("{unit} {word} {number:05}"),
             has_mark: self.below(3) == 0,
         }
     }
