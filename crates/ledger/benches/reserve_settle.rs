@@ -1,6 +1,8 @@
 //! One request on eight meters: reserve and settle, alone and with two threads contended on one budget.
 //!
-//! `meters` is the accounting by itself; `ledger` is the whole, with its two writes to the journal a request.
+//! `meters` is the accounting by itself; `ledger` is the whole, with its two writes to the journal a request. What the
+//! journal adds is the difference of their `alone_cpu`, which is the processor's time of the whole process, and so has the
+//! thread that syncs in it.
 #![expect(
     clippy::expect_used,
     reason = "a benchmark that cannot be set up has nothing to measure"
@@ -125,6 +127,16 @@ fn contended<M: criterion::measurement::Measurement<Value = Duration>>(
         let needs = needs(1);
         bencher.iter(|| pass(black_box(&needs), 0));
     });
+    group.bench_function("alone_cpu", |bencher| {
+        let needs = needs(1);
+        bencher.iter_custom(|rounds| {
+            let start = processor_time();
+            for round in 0..rounds {
+                pass(black_box(&needs), round);
+            }
+            processor_time().saturating_sub(start)
+        });
+    });
     group.throughput(Throughput::Elements(THREADS));
     group.bench_function("two_threads_one_budget", |bencher| {
         bencher.iter_custom(|rounds| {
@@ -143,6 +155,12 @@ fn contended<M: criterion::measurement::Measurement<Value = Duration>>(
             start.elapsed()
         });
     });
+}
+
+/// How long processors have worked for this process.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).expect("a time since the start")
 }
 
 #[expect(
