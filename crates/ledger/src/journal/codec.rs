@@ -5,6 +5,9 @@ use tollgate_domain::accounting::{CounterAmount, CounterKey};
 use tollgate_domain::limits::{MeterKind, ResetDuration, Window, WindowKey};
 use uuid::Uuid;
 
+/// Bytes of one counter with its amount.
+pub(crate) const COUNTER_BYTES: usize = 50;
+
 /// A payload that ends early, or holds a value that no version of the format writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
@@ -68,15 +71,23 @@ impl Encoder<'_> {
     }
 
     pub(crate) fn counter(&mut self, counter: &CounterAmount) {
-        self.uuid(counter.key.line);
-        self.u8(counter.key.kind.code());
-        self.u8(counter.key.duration.code());
-        self.window(Window {
-            key: counter.key.window,
-            start: counter.start,
-            end: counter.end,
-        });
-        self.i64(counter.amount);
+        let key = &counter.key;
+        let mut fields = [0; COUNTER_BYTES];
+        // Every request writes some of these twice, so they are put together before they are appended.
+        let mut rest = fields.as_mut_slice();
+        for field in [
+            key.line.as_bytes().as_slice(),
+            &[key.kind.code(), key.duration.code()],
+            &key.window.0.to_le_bytes(),
+            &counter.start.as_micros().to_le_bytes(),
+            &counter.end.as_micros().to_le_bytes(),
+            &counter.amount.to_le_bytes(),
+        ] {
+            let (head, tail) = rest.split_at_mut(field.len());
+            head.copy_from_slice(field);
+            rest = tail;
+        }
+        self.0.extend_from_slice(&fields);
     }
 
     pub(crate) fn counters(&mut self, counters: &[CounterAmount]) {

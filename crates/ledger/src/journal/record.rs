@@ -14,7 +14,7 @@ use self::ending::{decode_ending, encode_ending};
 use self::facts::{decode_facts, decode_shadowed_facts, encode_facts, encode_shadow};
 pub(crate) use self::note::Noted;
 use self::note::{decode_note, encode_note};
-use super::codec::{Decoder, Encoder, Malformed};
+use super::codec::{COUNTER_BYTES, Decoder, Encoder, Malformed};
 use crate::meters::Move;
 
 /// Longest code of an error, name of a provider or of an endpoint that is kept, in bytes.
@@ -37,13 +37,11 @@ pub(crate) const MAX_PAYLOAD_BYTES: usize = 1 << 20;
 
 /// Bytes of a settlement without its charges: frame, request, ending, and some to spare.
 const SETTLEMENT_BYTES: u32 = 256;
-/// Bytes of one charge.
-const CHARGE_BYTES: u32 = 50;
 
 /// Bytes to set aside for the end of a hold on this many meters.
 pub(crate) fn room_for(meters: usize) -> u32 {
-    let meters = u32::try_from(meters).unwrap_or(u32::MAX);
-    SETTLEMENT_BYTES.saturating_add(meters.saturating_mul(CHARGE_BYTES))
+    let charges = meters.saturating_mul(COUNTER_BYTES);
+    SETTLEMENT_BYTES.saturating_add(u32::try_from(charges).unwrap_or(u32::MAX))
 }
 
 /// One step of the ledger.
