@@ -1,6 +1,9 @@
 //! What a write says of itself in the audit trail.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::value::RawValue;
 use tollgate_domain::ids::{AuditEntryId, ProfileId, UserId};
 use tollgate_storage::audit::NewAuditEntry;
 use tollgate_storage::{Tx, audit};
@@ -27,7 +30,7 @@ pub(crate) struct Act {
     user: Option<UserId>,
     before: Option<String>,
     after: Option<String>,
-    metadata: Option<String>,
+    metadata: BTreeMap<String, Box<RawValue>>,
 }
 
 impl Act {
@@ -41,7 +44,7 @@ impl Act {
             user: None,
             before: None,
             after: None,
-            metadata: None,
+            metadata: BTreeMap::new(),
         }
     }
 
@@ -69,10 +72,28 @@ impl Act {
         self
     }
 
-    /// More about the act.
-    pub(crate) fn with(mut self, metadata: &impl Serialize) -> Self {
-        self.metadata = serde_json::to_string(metadata).ok();
+    /// More about the act: the fields of `facts`, beside those that it has.
+    pub(crate) fn with(mut self, facts: &impl Serialize) -> Self {
+        let facts = serde_json::to_string(facts).unwrap_or_default();
+        let facts: BTreeMap<String, Box<RawValue>> =
+            serde_json::from_str(&facts).unwrap_or_default();
+        self.metadata.extend(facts);
         self
+    }
+
+    /// Names the limits whose usage does not go on, if there are any.
+    pub(crate) fn starting_anew(self, limits: &[impl Serialize]) -> Self {
+        if limits.is_empty() {
+            return self;
+        }
+        self.with(&BTreeMap::from([("usage_starts_anew", limits)]))
+    }
+
+    fn metadata(&self) -> Option<String> {
+        if self.metadata.is_empty() {
+            return None;
+        }
+        serde_json::to_string(&self.metadata).ok()
     }
 }
 
@@ -83,6 +104,7 @@ impl Context {
             id: AuditEntryId::from_uuid(self.parts().ids.next_uuid()),
             at: self.now(),
             actor: self.actor().id(),
+            metadata: act.metadata(),
             action: act.action,
             target_kind: act.kind,
             target_id: act.target,
@@ -90,7 +112,6 @@ impl Context {
             user: act.user,
             previous_values: act.before,
             new_values: act.after,
-            metadata: act.metadata,
         };
         Ok(audit::append(tx, entry).await?)
     }

@@ -62,7 +62,8 @@ pub(crate) struct AuditEntryView {
     previous_values: Option<String>,
     /// JSON text.
     new_values: Option<String>,
-    /// JSON text.
+    /// JSON text. Its `usage_starts_anew` names the limits whose usage does not go on: those that are new, or count over
+    /// another duration.
     metadata: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,

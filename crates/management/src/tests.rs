@@ -19,6 +19,7 @@ mod providers;
 mod records;
 mod resets;
 mod simulation;
+mod starting_anew;
 mod unknown_fields;
 mod virtual_keys;
 mod webhooks;

@@ -14,6 +14,7 @@ use tollgate_storage::{Constraint, StorageError, Tx, copies, virtual_keys};
 use super::copying::{Field, take_over};
 use crate::audit::Act;
 use crate::context::Context;
+use crate::limits::StartsAnew;
 use crate::problem::{Answer, Problem};
 use crate::secrets::{NewSecret, VIRTUAL_KEY_PREFIX};
 
@@ -55,9 +56,13 @@ pub(crate) async fn assign(
     {
         return Ok(None);
     }
+    // Of a copy that is new everything is.
+    let mut restarted = Vec::new();
     let copy = if let Some(old) = existing {
-        let revived = revive(old, profile, terms, ctx.now());
+        let revived = revive(old.clone(), profile, terms, ctx.now());
         copies::update(tx, &revived).await?;
+        let (before, after) = (&old.copy.content, &revived.copy.content);
+        restarted = StartsAnew::find_live(ctx, before, after, revived.copy.assigned_at);
         revived
     } else {
         let id = CopyId::from_uuid(ctx.parts().ids.next_uuid());
@@ -78,7 +83,8 @@ pub(crate) async fn assign(
             "copy_id": copy.copy.id.to_string(),
             "source": copy.source.as_str(),
             "profile_version": profile.version,
-        }));
+        }))
+        .starting_anew(&restarted);
     ctx.record(tx, act).await?;
     Ok(Some(Assigned { copy, key }))
 }

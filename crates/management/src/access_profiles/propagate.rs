@@ -1,4 +1,5 @@
 mod groups;
+mod restarts;
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use tollgate_storage::{PageRequest, Tx, copies};
 use utoipa::ToSchema;
 
 use self::groups::{GroupChange, push_groups};
+use self::restarts::{Restarts, Step};
 use super::changes::{FieldChange, changes};
 use super::copying::{Field, take_over};
 use super::get_existing;
@@ -124,7 +126,7 @@ pub(crate) async fn propagate_access_profile(
     let wanted = wanted_users(&mut tx, &body).await?;
     let is_dry = body.dry_run.unwrap_or(false);
     let mut run = push_all(&ctx, &mut tx, &profile, &body, wanted.as_ref()).await?;
-    let groups = push_groups(&ctx, &mut tx, &profile, &body).await?;
+    let groups = push_groups(&ctx, &mut tx, &profile, &body, &mut run.restarts).await?;
     let mut answer = run.answer(&body, wanted.as_ref(), is_dry);
     answer.affected_groups = count(&groups.affected);
     answer.group_ids = groups.affected;
@@ -136,7 +138,8 @@ pub(crate) async fn propagate_access_profile(
     }
     let act = Act::new("propagate", "access_profile", id)
         .about_profile(id)
-        .with(&answer);
+        .with(&answer)
+        .starting_anew(&run.restarts.all());
     ctx.record(&mut tx, act).await?;
     let counted: Vec<_> = run.counted.into_iter().chain(groups.counted).collect();
     ctx.commit_with_resets(tx, Json(answer), &counted).await
@@ -175,6 +178,7 @@ struct Run {
     changes: Vec<UserChange>,
     /// What is to be set to zero, by copy.
     counted: Vec<Vec<MeterId>>,
+    restarts: Restarts,
 }
 
 async fn push_all(
@@ -234,6 +238,13 @@ async fn push_one(
         return Ok(());
     }
     copies::update(tx, &new).await?;
+    let step = Step {
+        before: &old.content,
+        after: &new.copy.content,
+        anchor: old.assigned_at,
+        is_reset: resets,
+    };
+    run.restarts.note_user(ctx, &step, old.user_id);
     if resets {
         let counted = meters(&new.copy)?.into_iter().map(|meter| meter.id);
         let counted = counted.filter(|id| id.kind != MeterKind::Parallel);

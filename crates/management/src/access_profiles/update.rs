@@ -10,6 +10,7 @@ use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{Context, Require, UpdateAccessProfiles};
 use crate::extract::{About, IfMatch, Json, Path, etag};
+use crate::limits::StartsAnew;
 use crate::problem::Answer;
 
 /// Update an access profile
@@ -105,7 +106,11 @@ pub(super) async fn store_change(
     let act = act
         .about_profile(stored.id)
         .before(&super::view(&current))
-        .after(&super::view(&stored));
+        .after(&super::view(&stored))
+        .starting_anew(&StartsAnew::find_in_template(
+            &current.content,
+            &stored.content,
+        ));
     ctx.record(tx, act).await?;
     Ok(stored)
 }

@@ -18,7 +18,7 @@ use crate::audit::Act;
 use crate::body::{FromJson, Node, Problems, body};
 use crate::context::Context;
 use crate::extract::Json;
-use crate::limits::{BudgetView, RateLimitView, Readings};
+use crate::limits::{BudgetView, RateLimitView, Readings, StartsAnew};
 use crate::problem::{Answer, Problem};
 use crate::provider_configs::{ProviderConfigView, view_budgets, view_rate_limit};
 
@@ -132,9 +132,14 @@ pub(super) async fn set(
         updated_at: now,
     };
     profiles::put(&mut tx, &copy).await?;
+    // Of a copy that is new everything is.
+    let restarted = before.map_or_else(Vec::new, |before| {
+        StartsAnew::find_live(ctx, &before.content, &copy.content, copy.assigned_at)
+    });
     let act = Act::new("assign", "access_profile", profile.id)
         .about_profile(profile.id)
-        .with(&serde_json::json!({"group_id": id_text(id), "mode": mode_word(copy.mode)}));
+        .with(&serde_json::json!({"group_id": id_text(id), "mode": mode_word(copy.mode)}))
+        .starting_anew(&restarted);
     ctx.record(&mut tx, act).await?;
     ctx.commit(tx, (StatusCode::CREATED, body(ctx, &copy)))
         .await

@@ -16,6 +16,7 @@ use crate::audit::Act;
 use crate::body::{Existing, body};
 use crate::context::Context;
 use crate::extract::{Json, Page, count};
+use crate::limits::StartsAnew;
 use crate::problem::{Answer, Problem};
 
 /// Which groups.
@@ -134,7 +135,13 @@ pub(super) async fn update<A: Reply>(
     let act = Act::new("update", GroupKind::of(id).as_str(), id_text(id));
     let act = act
         .before(&GroupView::new(ctx, &old))
-        .after(&GroupView::new(ctx, &group));
+        .after(&GroupView::new(ctx, &group))
+        .starting_anew(&StartsAnew::find_live(
+            ctx,
+            &old.content,
+            &group.content,
+            group.created_at,
+        ));
     ctx.record(&mut tx, act).await?;
     ctx.commit(tx, answer(GroupView::new(ctx, &group))).await
 }

@@ -38,14 +38,8 @@ impl Readings {
 
     /// Reads the meters of some content that has no overrides, in force already or only about to be.
     pub(crate) fn of(ctx: &Context, content: &ProfileContent, since: Timestamp) -> Self {
-        // Numbers are looked up by line, so it does not matter here whose they are.
-        let nobody = Holder {
-            kind: HolderKind::AccessProfile,
-            id: "".into(),
-            name: "".into(),
-        };
-        let meters = content.meters(nobody, since, &|_| None);
-        Self::read(&meters, ctx.parts().live.as_ref(), since, ctx.now())
+        let live = ctx.parts().live.as_ref();
+        Self::read(&meters_of(content, since), live, since, ctx.now())
     }
 
     pub(crate) fn find(&self, meter: MeterId) -> Option<&MeterReading> {
@@ -55,6 +49,16 @@ impl Readings {
     pub(crate) const fn since(&self) -> Timestamp {
         self.since
     }
+}
+
+/// The meters of some content without overrides, to look numbers up by: it does not matter whose they are.
+pub(super) fn meters_of(content: &ProfileContent, anchor: Timestamp) -> Vec<Arc<Meter>> {
+    let nobody = Holder {
+        kind: HolderKind::AccessProfile,
+        id: "".into(),
+        name: "".into(),
+    };
+    content.meters(nobody, anchor, &|_| None)
 }
 
 /// The readings of a template: it has no usage, ever since it was made.

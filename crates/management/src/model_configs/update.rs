@@ -7,7 +7,7 @@ use crate::audit::Act;
 use crate::body::{Patch, body};
 use crate::context::{Require, UpdateProviders};
 use crate::extract::{Json, Path};
-use crate::limits::{BudgetInput, RateLimitInput, merge_budgets, merge_rate_limit};
+use crate::limits::{BudgetInput, RateLimitInput, StartsAnew, merge_budgets, merge_rate_limit};
 use crate::problem::Answer;
 
 body! {
@@ -42,11 +42,16 @@ pub(crate) async fn update_model_config(
         .await
         .map_err(place_taken)?;
     let act = Act::new("update", "model_config", id);
-    ctx.record(
-        &mut tx,
-        act.before(&view(&ctx, &old)).after(&view(&ctx, &new)),
-    )
-    .await?;
+    let act = act
+        .before(&view(&ctx, &old))
+        .after(&view(&ctx, &new))
+        .starting_anew(&StartsAnew::find_live(
+            &ctx,
+            &old.content,
+            &new.content,
+            new.created_at,
+        ));
+    ctx.record(&mut tx, act).await?;
     let model_config = view(&ctx, &new);
     ctx.commit(tx, Json(ModelConfigBody { model_config })).await
 }

@@ -8,6 +8,7 @@ use crate::answers::WriteRefusals;
 use crate::audit::Act;
 use crate::context::{Require, UpdateVirtualKeys};
 use crate::extract::{About, Json, Path};
+use crate::limits::StartsAnew;
 use crate::mcp::{names, read_grants};
 use crate::problem::{Answer, Problem};
 
@@ -50,7 +51,13 @@ pub(crate) async fn update_virtual_key(
     let act = Act::new("update", "virtual_key", id);
     let act = act
         .before(&view(&ctx, &old, &names))
-        .after(&view(&ctx, &new, &names));
+        .after(&view(&ctx, &new, &names))
+        .starting_anew(&StartsAnew::find_live(
+            &ctx,
+            &old.content,
+            &new.content,
+            new.created_at,
+        ));
     ctx.record(&mut tx, act).await?;
     let virtual_key = view(&ctx, &new, &names);
     ctx.commit(tx, Json(VirtualKeyBody { virtual_key })).await

@@ -11,6 +11,7 @@ use tollgate_storage::groups::profiles::{self, GroupCopy};
 use utoipa::ToSchema;
 
 use super::Propagate;
+use super::restarts::{Restarts, Step};
 use crate::access_profiles::changes::{FieldChange, changes};
 use crate::access_profiles::copying::take_over;
 use crate::body::Existing;
@@ -43,6 +44,7 @@ pub(super) async fn push_groups(
     tx: &mut Tx,
     profile: &AccessProfile,
     body: &Propagate,
+    restarts: &mut Restarts,
 ) -> Answer<GroupRun> {
     let named = body.group_ids.iter().flatten();
     let teams: BTreeSet<GroupId> = named.map(|Existing(id)| GroupId::Team(*id)).collect();
@@ -53,7 +55,7 @@ pub(super) async fn push_groups(
     }
     for copy in profiles::of_profile(&mut *tx, profile.id).await? {
         if teams.is_empty() || teams.contains(&copy.group) {
-            push_one(ctx, tx, profile, body, copy, &mut run).await?;
+            push_one(ctx, tx, profile, body, copy, &mut run, restarts).await?;
         }
     }
     Ok(run)
@@ -66,6 +68,7 @@ async fn push_one(
     body: &Propagate,
     old: GroupCopy,
     run: &mut GroupRun,
+    restarts: &mut Restarts,
 ) -> Answer<()> {
     let is_dry = body.dry_run.unwrap_or(false);
     let resets = body.reset_usage.unwrap_or(false);
@@ -92,6 +95,13 @@ async fn push_one(
     if is_changed || new.name != old.name || new.profile_version != old.profile_version {
         profiles::put(tx, &new).await?;
     }
+    let step = Step {
+        before: &old.content,
+        after: &new.content,
+        anchor: new.assigned_at,
+        is_reset: resets,
+    };
+    restarts.note_group(ctx, &step, id_text(old.group));
     if resets {
         let holder = Holder {
             kind: HolderKind::AccessProfile,
