@@ -60,9 +60,14 @@ class Postgres:
         self.server.wait(30)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def psql(self, database, *statements):
+        """The command line that runs the statements in one session."""
+        command = [program("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "tollgate", "-d", database,
+                   "-v", "ON_ERROR_STOP=1", "-qAt"]
+        return command + [argument for statement in statements for argument in ("-c", statement)]
+
     def _psql(self, statement, retries=1):
-        command = [program("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "tollgate", "-d", "postgres",
-                   "-v", "ON_ERROR_STOP=1", "-qAtc", statement]
+        command = self.psql("postgres", statement)
         for _ in range(retries):
             outcome = subprocess.run(command, capture_output=True, text=True)
             if outcome.returncode == 0:

@@ -65,6 +65,13 @@ class Gateway:
             time.sleep(0.02)  # waiting for another process: nothing to be woken by
         raise AssertionError(f"not ready after {START_SECONDS} s:\n{self.output}")
 
+    def wait_for_line(self, part):
+        """Until it has logged this."""
+        deadline = time.monotonic() + START_SECONDS
+        while part not in self.output:
+            assert self.process.poll() is None and time.monotonic() < deadline, self.output
+            time.sleep(0.02)  # waiting for another process: nothing to be woken by
+
     @property
     def output(self):
         return "\n".join(self.lines)
