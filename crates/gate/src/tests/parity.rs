@@ -9,7 +9,7 @@ use tollgate_domain::access::{
 };
 use tollgate_domain::error::MeterReading;
 use tollgate_domain::limits::{Boost, Meter, MeterKind, ResetDuration};
-use tollgate_domain::snapshot::{KeyHolder, Snapshot, VirtualKey};
+use tollgate_domain::snapshot::{KeyHolder, Snapshot, User, VirtualKey};
 use tollgate_domain::{Clock as _, ErrorKind, GatewayError, Timestamp};
 use tollgate_testkit::entities::{catalog, copy, grant, key, meter, model_info, provider, user};
 
@@ -278,4 +278,71 @@ fn fiscal_quarters_and_overrides_end_when_they_end() {
     let next = at("2027-01-31T18:15:00Z");
     assert!(next.allowed);
     assert_eq!(next.meters[0].reading.used, 0);
+}
+
+/// Ada's world with nothing in order but the first so many of: key, user, provider, model, price, requests, tokens, budget.
+fn in_order_up_to(mended: usize) -> TestGate {
+    let is_wrong = |part: usize| part >= mended;
+    let granted = match (is_wrong(2), is_wrong(3)) {
+        (true, _) => grant("elsewhere"),
+        (false, true) => ProviderGrant {
+            allowed: ModelList::compile(&["large"]).unwrap(),
+            ..grant("mock")
+        },
+        (false, false) => grant("mock"),
+    };
+    // The budget stands first: the order is not that of the lines.
+    let limits = [MeterKind::Money, MeterKind::Requests, MeterKind::Tokens];
+    let meters = limits.into_iter().zip([7, 5, 6]).map(|(kind, part)| {
+        let limit = if is_wrong(part) { 0 } else { i64::MAX };
+        Arc::new(meter(kind.as_str(), kind, limit))
+    });
+    let mut snapshot = world(Copy {
+        grants: vec![granted],
+        meters: meters.collect(),
+        ..copy("starter")
+    });
+    if is_wrong(4) {
+        snapshot.set_catalog(catalog([]));
+    }
+    let ada = user("ada");
+    snapshot.put_key(VirtualKey {
+        is_active: !is_wrong(0),
+        ..key("ada", KeyHolder::User(ada.id))
+    });
+    let ada = User::clone(snapshot.user(ada.id).unwrap());
+    snapshot.put_user(User {
+        is_active: !is_wrong(1),
+        ..ada
+    });
+    TestGate::new(snapshot)
+}
+
+#[test]
+fn of_all_that_is_wrong_the_first_in_order_is_the_reason() {
+    let whole = TestGate::new(world(limited("starter", [])));
+    let asked = request("mock/small", 10);
+    let reasons: Vec<String> = (0..=8)
+        .map(|mended| {
+            let test = in_order_up_to(mended);
+            let decision = test.gate.explain(&question(&whole, &asked)).unwrap();
+            let reason = decision.reason.map(|reason| {
+                let about_user = reason.message.contains("the user");
+                format!("{}{}", reason.code, if about_user { " (user)" } else { "" })
+            });
+            reason.unwrap_or_else(|| "allowed".to_owned())
+        })
+        .collect();
+    let expected = [
+        "access_blocked",
+        "access_blocked (user)",
+        "provider_blocked",
+        "model_blocked",
+        "price_unknown",
+        "request_limited",
+        "token_limited",
+        "budget_exceeded",
+        "allowed",
+    ];
+    assert_eq!(reasons, expected);
 }
