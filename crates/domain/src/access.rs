@@ -19,7 +19,7 @@ pub use decision::{
     ConsideredView, Decision, EstimateView, Explain, KeyView, MeterView, ModelWish, PayerView,
     Question, Reason, Subject, UnknownSubject, Wish,
 };
-pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned};
+pub use estimate::{Estimate, Learned, LearnedModel, NothingLearned, OutputDefaults};
 pub use evaluate::{evaluate, evaluate_any_model, evaluate_tool};
 pub use grant::{Copy, ModelMeters, ProviderGrant};
 pub use model_list::{InvalidModelPattern, ModelList};

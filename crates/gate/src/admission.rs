@@ -64,7 +64,8 @@ pub struct Admission {
     is_stream: bool,
     started: Timestamp,
     attempts: u32,
-    body_bytes: u64,
+    /// What the input was as text, when it was nothing but text.
+    text_bytes: Option<u64>,
     choices: u64,
 }
 
@@ -90,7 +91,7 @@ impl Admission {
             is_stream: asked.is_stream,
             started: asked.at,
             attempts: 0,
-            body_bytes: asked.request.body_bytes,
+            text_bytes: asked.request.is_text().then_some(asked.request.body_bytes),
             choices: asked.request.choices,
         }
     }
@@ -251,7 +252,7 @@ impl Admission {
             self.gate.learned.learn(
                 candidate.provider.name.as_str(),
                 candidate.upstream_model(),
-                self.body_bytes,
+                self.text_bytes,
                 self.choices,
                 &answer.usage,
             );

@@ -45,6 +45,7 @@ impl Explain for Gate {
                     input_tokens: wish.input_tokens,
                     max_output_tokens: wish.max_output_tokens,
                     choices: 1,
+                    has_media: false,
                     unbounded: None,
                 };
                 let plan = evaluate(&snapshot, &key, &request, &self.learned, at);

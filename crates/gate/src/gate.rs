@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
-use tollgate_domain::access::{Candidate, ModelRequest, evaluate};
+use tollgate_domain::access::{Candidate, ModelRequest, OutputDefaults, evaluate};
 use tollgate_domain::ids::RequestId;
 use tollgate_domain::snapshot::Snapshot;
 use tollgate_domain::{Clock, ErrorKind, GatewayError, IdSource, Timestamp};
@@ -27,6 +27,8 @@ pub struct GateParts {
     pub ids: Arc<dyn IdSource>,
     /// The first snapshot.
     pub snapshot: Snapshot,
+    /// What is assumed of requests that name no output limit.
+    pub output: OutputDefaults,
 }
 
 /// The one way to a model: shared by every request of the data plane.
@@ -48,6 +50,7 @@ impl Gate {
             clock,
             ids,
             snapshot,
+            output,
         } = parts;
         let running = Arc::new(Running::default());
         Arc::new(Self {
@@ -56,7 +59,7 @@ impl Gate {
             snapshot: ArcSwap::from_pointee(snapshot),
             ledger,
             clock,
-            learned: Experiences::default(),
+            learned: Experiences::new(output),
             ids,
         })
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use tollgate_domain::TokenUsage;
-use tollgate_domain::access::{Learned, LearnedModel};
+use tollgate_domain::access::{Learned, LearnedModel, OutputDefaults};
 
 /// Models that are remembered; a caller who makes names up cannot grow the table beyond.
 const MODELS: usize = 4_096;
@@ -28,10 +28,19 @@ type ByModel = HashMap<Box<str>, Experience>;
 /// The experience with every model, by provider.
 #[derive(Debug, Default)]
 pub(crate) struct Experiences {
+    defaults: OutputDefaults,
     models: RwLock<HashMap<Box<str>, ByModel>>,
 }
 
 impl Experiences {
+    /// No experience yet, and these assumptions instead.
+    pub(crate) fn new(defaults: OutputDefaults) -> Self {
+        Self {
+            defaults,
+            models: RwLock::default(),
+        }
+    }
+
     fn find<T>(
         &self,
         provider: &str,
@@ -50,16 +59,17 @@ impl Experiences {
         }
     }
 
-    /// Learns from one answer.
+    /// Learns from one answer. `text_bytes`: of the input, `None` when it was not only text, which would teach that a
+    /// token has as many bytes as a part of an image.
     pub(crate) fn learn(
         &self,
         provider: &str,
         model: &str,
-        body_bytes: u64,
+        text_bytes: Option<u64>,
         choices: u64,
         usage: &TokenUsage,
     ) {
-        let learn = |experience: &Experience| experience.learn(body_bytes, choices, usage);
+        let learn = |experience: &Experience| experience.learn(text_bytes, choices, usage);
         if self.find(provider, model, learn).is_none() {
             self.remember(provider, model);
             // When there was no room, nothing is learnt.
@@ -69,11 +79,9 @@ impl Experiences {
 }
 
 impl Experience {
-    fn learn(&self, body_bytes: u64, choices: u64, usage: &TokenUsage) {
-        if let Some(ratio) = body_bytes
-            .saturating_mul(1_000)
-            .checked_div(usage.total_input())
-        {
+    fn learn(&self, text_bytes: Option<u64>, choices: u64, usage: &TokenUsage) {
+        let ratio_of = |bytes: u64| bytes.saturating_mul(1_000).checked_div(usage.total_input());
+        if let Some(ratio) = text_bytes.and_then(ratio_of) {
             update(&self.milli_bytes_per_token, |kept| match kept {
                 0 => ratio.max(1),
                 kept => ((kept * (INERTIA - 1)).saturating_add(ratio) / INERTIA).max(1),
@@ -121,5 +129,9 @@ impl Learned for Experiences {
     fn model(&self, provider: &str, model: &str) -> LearnedModel {
         self.find(provider, model, Experience::learned)
             .unwrap_or_default()
+    }
+
+    fn defaults(&self) -> OutputDefaults {
+        self.defaults
     }
 }

@@ -71,6 +71,7 @@ fn smallest(model: &str) -> ModelRequest<'_> {
         input_tokens: None,
         max_output_tokens: Some(1),
         choices: 1,
+        has_media: false,
         unbounded: None,
     }
 }

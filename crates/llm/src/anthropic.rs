@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tollgate_domain::GatewayError;
 
 use crate::cuts::{self, Cuts, quoted};
-use crate::findings::{Findings, MEDIA, REMOTE, SERVER_TOOL};
+use crate::findings::{FILE, Findings, REMOTE, SERVER_TOOL};
 use crate::json;
 use crate::request::{
     self, MAX_OUTPUT_LIMIT, boolean, integer, invalid, list, model_name, plain_string,
@@ -36,6 +36,8 @@ pub struct Envelope<'a> {
     pub max_output_tokens: Option<u64>,
     /// The service tier that the request names.
     pub service_tier: Option<&'a str>,
+    /// Whether images are in it.
+    pub has_media: bool,
     /// What in the request cannot be bounded, when something is: a noun phrase for a message.
     pub unbounded: Option<&'static str>,
     open: usize,
@@ -88,7 +90,8 @@ impl<'a> Envelope<'a> {
                 .map(|raw| integer("max_tokens", raw, MAX_OUTPUT_LIMIT))
                 .transpose()?,
             service_tier: tier.and_then(plain_string),
-            unbounded: findings.0,
+            has_media: findings.has_media,
+            unbounded: findings.unbounded,
             open: json::skip_whitespace(body, 0) + 1,
             model_span: json::span_of(text, raw_model),
             null_max_tokens: max_tokens
@@ -136,6 +139,7 @@ fn look_at_content(content: Option<&str>, findings: &mut Findings) -> Result<(),
             Some("text" | "tool_use" | "thinking" | "redacted_thinking") => {}
             // How deep results nest is bounded by the depth of the whole body.
             Some("tool_result") => look_at_content(members.get(2), findings)?,
+            Some("image") if is_inline(members.get(1))? => findings.has_media = true,
             Some("image" | "document") => look_at_source(members.get(1), findings)?,
             _ => findings.add(REMOTE),
         }
@@ -143,15 +147,22 @@ fn look_at_content(content: Option<&str>, findings: &mut Findings) -> Result<(),
     Ok(())
 }
 
-fn look_at_source(source: Option<&str>, findings: &mut Findings) -> Result<(), GatewayError> {
-    let kind = source
+fn source_kind(source: Option<&str>) -> Result<Option<&str>, GatewayError> {
+    Ok(source
         .map(|source| request::members(source, "", &["type"]))
         .transpose()?
         .and_then(|members| members.get(0))
-        .and_then(plain_string);
-    match kind {
+        .and_then(plain_string))
+}
+
+fn is_inline(source: Option<&str>) -> Result<bool, GatewayError> {
+    Ok(source_kind(source)? == Some("base64"))
+}
+
+fn look_at_source(source: Option<&str>, findings: &mut Findings) -> Result<(), GatewayError> {
+    match source_kind(source)? {
         Some("text") => {}
-        Some("base64" | "content") => findings.add(MEDIA),
+        Some("base64" | "content") => findings.add(FILE),
         _ => findings.add(REMOTE),
     }
     Ok(())

@@ -11,9 +11,11 @@ use serde_json::value::RawValue;
 use tollgate_domain::GatewayError;
 
 use crate::cuts::{self, Cuts};
-use crate::findings::{CONVERSATION, Findings, MEDIA, REMOTE, SERVER_TOOL};
+use crate::findings::{CONVERSATION, FILE, Findings, REMOTE, SERVER_TOOL};
 use crate::json;
-use crate::request::{self, MAX_CHOICES, MAX_OUTPUT_LIMIT, Members, integer, list, repeated};
+use crate::request::{
+    self, MAX_CHOICES, MAX_OUTPUT_LIMIT, Members, integer, list, plain_string, repeated,
+};
 
 const NAMES: [&str; 8] = [
     "contents",
@@ -50,6 +52,8 @@ pub struct Envelope {
     pub max_output_tokens: Option<u64>,
     /// How many candidates are asked for.
     pub choices: u64,
+    /// Whether images or audio are in it.
+    pub has_media: bool,
     /// What in the request cannot be bounded, when something is: a noun phrase for a message.
     pub unbounded: Option<&'static str>,
     limit: LimitSpan,
@@ -105,7 +109,8 @@ impl Envelope {
         let mut envelope = Self {
             max_output_tokens: None,
             choices: 1,
-            unbounded: findings.0,
+            has_media: findings.has_media,
+            unbounded: findings.unbounded,
             limit: LimitSpan::NoConfig {
                 open: json::skip_whitespace(body, 0) + 1,
                 is_empty: members.is_empty,
@@ -182,15 +187,24 @@ fn either<'a, const N: usize>(
 
 fn look_at_content(content: &str, findings: &mut Findings) -> Result<(), GatewayError> {
     for part in list(request::members(content, "", &["parts"])?.get(0))? {
-        for name in all_members(part.get())?.keys() {
+        for (name, value) in all_members(part.get())? {
             match name.as_str() {
                 known if TEXT_MEMBERS.contains(&known) => {}
-                "inlineData" | "inline_data" => findings.add(MEDIA),
+                "inlineData" | "inline_data" if is_media(value.get())? => findings.has_media = true,
+                "inlineData" | "inline_data" => findings.add(FILE),
                 _ => findings.add(REMOTE),
             }
         }
     }
     Ok(())
+}
+
+/// Whether inline data is an image or audio, by its own type.
+fn is_media(data: &str) -> Result<bool, GatewayError> {
+    let names = ["mimeType", "mime_type"];
+    let members = request::members(data, "", &names)?;
+    let kind = either(&members, 0, &names)?.and_then(plain_string);
+    Ok(kind.is_some_and(|kind| kind.starts_with("image/") || kind.starts_with("audio/")))
 }
 
 fn all_members(object: &str) -> Result<BTreeMap<String, &RawValue>, GatewayError> {

@@ -232,9 +232,12 @@ impl Run {
         let ratio = tokens::DEFAULT_MILLI_BYTES_PER_TOKEN;
         let mut usage = tokens::counted(self.facts.body_bytes, text_bytes, ratio);
         let estimate = &self.admission.candidate().estimate;
-        if !estimate.is_bound {
-            usage.input = estimate.input_tokens;
-        }
+        usage.input = if estimate.is_bound {
+            // An image has more bytes than tokens for a model that takes no more than it holds.
+            usage.input.min(estimate.input_tokens)
+        } else {
+            estimate.input_tokens
+        };
         usage
     }
 

@@ -55,6 +55,7 @@ impl Planes {
             clock: installation.clock.clone(),
             ids: installation.ids.clone(),
             snapshot: snapshots.load().await.context("load the policy")?,
+            output: config.reservation.into(),
         };
         let gate = Gate::new(parts, &mut registry);
         let changed = Arc::new(ChangedLimits::default());

@@ -7,10 +7,24 @@ use crate::money::Usd;
 
 /// Tokens that a provider adds around a request (roles, separators, tool preambles), for the bound.
 const OVERHEAD_TOKENS: u64 = 64;
-/// Output that is assumed for a model of which nothing is known.
-const DEFAULT_OUTPUT_TOKENS: u64 = 1_024;
-/// Output limit that `bound` writes into a request when the catalog knows none for the model.
-const DEFAULT_OUTPUT_LIMIT: u64 = 4_096;
+
+/// What is assumed of the output of requests that name no limit, as the operator configured it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutputDefaults {
+    /// Output that `estimate` assumes for a model of which nothing is known.
+    pub usual_tokens: u64,
+    /// The largest output limit that `bound` writes into a request.
+    pub limit: u64,
+}
+
+impl Default for OutputDefaults {
+    fn default() -> Self {
+        Self {
+            usual_tokens: 1_024,
+            limit: 4_096,
+        }
+    }
+}
 
 /// What experience says of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +49,11 @@ impl Default for LearnedModel {
 pub trait Learned {
     /// What is known of `model` at `provider`.
     fn model(&self, provider: &str, model: &str) -> LearnedModel;
+
+    /// What is assumed where nothing is known.
+    fn defaults(&self) -> OutputDefaults {
+        OutputDefaults::default()
+    }
 }
 
 /// No experience at all.
@@ -73,22 +92,19 @@ impl Estimate {
         request: &ModelRequest<'_>,
         model: Option<&ModelInfo>,
         learned: LearnedModel,
+        defaults: OutputDefaults,
     ) -> Self {
         let (input_tokens, per_choice, output_limit_to_send) = match mode {
             Reservation::Estimate => {
-                let input = request.input_tokens.unwrap_or_else(|| {
-                    request.body_bytes.saturating_mul(1_000) / learned.milli_bytes_per_token.max(1)
-                        + 1
-                });
-                (input, usual_output(request, model, learned), None)
-            }
-            Reservation::Bound => {
-                // No tokenizer makes more tokens than there are bytes.
                 let input = request
                     .input_tokens
-                    .unwrap_or(request.body_bytes)
-                    .saturating_add(OVERHEAD_TOKENS);
-                let limit = output_limit(model, input);
+                    .unwrap_or_else(|| usual_input(request, model, learned));
+                let usual = learned.usual_output_tokens.unwrap_or(defaults.usual_tokens);
+                (input, usual_output(request, model, usual), None)
+            }
+            Reservation::Bound => {
+                let input = most_input(request, model);
+                let limit = output_limit(request, model, input).min(defaults.limit);
                 match request.max_output_tokens {
                     _ if !request.endpoint.has_output() => (input, 0, None),
                     Some(named) => (input, named, Some(named)),
@@ -142,25 +158,50 @@ impl Estimate {
     }
 }
 
-fn usual_output(
+fn usual_input(
     request: &ModelRequest<'_>,
     model: Option<&ModelInfo>,
     learned: LearnedModel,
 ) -> u64 {
-    let usual = learned.usual_output_tokens.unwrap_or(DEFAULT_OUTPUT_TOKENS);
+    let ratio = learned.milli_bytes_per_token.max(1);
+    let as_text = request.body_bytes.saturating_mul(1_000) / ratio + 1;
+    // The bytes of an image are far more than its tokens, which fit the context.
+    let context = model.and_then(|model| model.context_window);
+    context
+        .filter(|_| request.has_media)
+        .map_or(as_text, |context| as_text.min(context))
+}
+
+fn usual_output(request: &ModelRequest<'_>, model: Option<&ModelInfo>, usual: u64) -> u64 {
     let most = model
         .and_then(|model| model.max_output_tokens)
         .unwrap_or(u64::MAX);
     request.max_output_tokens.unwrap_or(usual).min(most)
 }
 
-fn output_limit(model: Option<&ModelInfo>, input: u64) -> u64 {
+/// No tokenizer makes more tokens of text than it has bytes. Those of images and audio do not follow from their size, but
+/// no model takes more than its context.
+fn most_input(request: &ModelRequest<'_>, model: Option<&ModelInfo>) -> u64 {
+    let text = request
+        .input_tokens
+        .unwrap_or(request.body_bytes)
+        .saturating_add(OVERHEAD_TOKENS);
+    let context = model
+        .and_then(|model| model.context_window)
+        .filter(|_| request.has_media && request.input_tokens.is_none());
+    context.unwrap_or(text)
+}
+
+/// The largest output that the model has room for behind so much input.
+fn output_limit(request: &ModelRequest<'_>, model: Option<&ModelInfo>, input: u64) -> u64 {
     let of_model = model.and_then(|model| model.max_output_tokens);
     let left_of_context = model
         .and_then(|model| model.context_window)
+        // The input of a request with media is most of all the whole context, and usually far less.
+        .filter(|_| !request.has_media)
         .map(|window| window.saturating_sub(input).max(1));
     [of_model, left_of_context]
         .into_iter()
         .flatten()
-        .fold(DEFAULT_OUTPUT_LIMIT, u64::min)
+        .fold(u64::MAX, u64::min)
 }

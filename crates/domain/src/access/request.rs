@@ -49,8 +49,17 @@ pub struct ModelRequest<'a> {
     pub max_output_tokens: Option<u64>,
     /// How many answers are asked for; at least 1.
     pub choices: u64,
+    /// Whether images or audio are in it, whose tokens do not follow from the size of the body.
+    pub has_media: bool,
     /// What in the request cannot be bounded (a remote file, a server-side tool), when something is.
     pub unbounded: Option<&'a str>,
+}
+
+impl ModelRequest<'_> {
+    /// Whether its input is nothing but the text of its body.
+    pub const fn is_text(&self) -> bool {
+        !self.has_media && self.unbounded.is_none()
+    }
 }
 
 /// One call of a tool of an MCP client.

@@ -3,6 +3,7 @@
 use tollgate_domain::ErrorKind;
 use tollgate_domain::access::Outcome;
 use tollgate_domain::access::profile::Reservation;
+use tollgate_domain::catalog::{Catalog, ModelInfo, ModelPrice};
 use tollgate_domain::limits::{Boost, MeterKind};
 use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder};
 
@@ -286,6 +287,38 @@ fn a_bound_asked_for_above_binds_the_payer() {
     world.key.meters = with_budget.compile().unwrap().meters;
     assert!(world.plan("alpha/a1").candidates[0].estimate.is_bound);
     assert_eq!(holder.settings.reservation, Reservation::Estimate);
+}
+
+/// Images and audio fit the context, where that is known; what else has no bound is still refused.
+#[test]
+fn media_is_bound_by_the_context_of_the_model() {
+    let mut bound = copy(1, vec![config("alpha", "*", "")]);
+    bound.content.reservation = Reservation::Bound;
+    let mut world = World::new().with_copy(&bound);
+    world.has_media = true;
+    let refusal = world.plan("alpha/a1").refusal.unwrap();
+    assert_eq!(refusal.kind, ErrorKind::InvalidRequest);
+    assert!(refusal.message.contains("no context size"), "{refusal}");
+    let mut snapshot = world.snapshot();
+    snapshot.set_catalog(Catalog::with_overrides([(
+        "alpha".parse().unwrap(),
+        "a1".to_owned(),
+        ModelInfo {
+            price: Some(ModelPrice::default()),
+            context_window: Some(3_000),
+            ..ModelInfo::default()
+        },
+    )]));
+    let plan = world.plan_on(&snapshot, "alpha/a1");
+    assert_eq!(plan.candidates[0].estimate.input_tokens, 3_000);
+    world.unbounded = Some("a tool that runs at the provider");
+    let refusal = world.plan_on(&snapshot, "alpha/a1").refusal.unwrap();
+    assert!(refusal.message.contains("a tool"), "{refusal}");
+    let estimating = World {
+        has_media: true,
+        ..World::new().with_copy(&copy(1, vec![config("alpha", "*", "")]))
+    };
+    assert_eq!(estimating.outcome("alpha/a1"), "profile-1>alpha/a1");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use tollgate_domain::access::profile::Reservation;
-use tollgate_domain::access::{Endpoint, Estimate, LearnedModel, ModelRequest};
+use tollgate_domain::access::{Endpoint, Estimate, LearnedModel, ModelRequest, OutputDefaults};
 use tollgate_domain::catalog::{ModelInfo, ModelPrice, PriceTier, Prices};
 use tollgate_domain::usage::{ServiceTier, TokenUsage};
 
@@ -46,6 +46,7 @@ fn request(body_bytes: u64, output: Option<u64>, choices: u64) -> ModelRequest<'
         input_tokens: None,
         max_output_tokens: output,
         choices,
+        has_media: false,
         unbounded: None,
     }
 }
@@ -81,7 +82,7 @@ proptest! {
     ) {
         let info = info(price.clone());
         let asked = request(bytes, named, choices);
-        let bound = Estimate::new(Reservation::Bound, &asked, Some(&info), LearnedModel::default());
+        let bound = Estimate::new(Reservation::Bound, &asked, Some(&info), LearnedModel::default(), OutputDefaults::default());
         let limit = bound.output_limit_to_send.unwrap();
         let left = 3_000_u64.saturating_sub(bytes + OVERHEAD).clamp(1, 900);
         prop_assert_eq!(limit, named.unwrap_or(left));
@@ -112,7 +113,7 @@ proptest! {
         let price = ModelPrice::flat(Prices { per_request: 7_000, ..Prices::flat(1_000, 3_000) });
         let learned = LearnedModel { milli_bytes_per_token: ratio, usual_output_tokens: None };
         let asked = request(bytes, Some(output), choices);
-        let estimate = Estimate::new(Reservation::Estimate, &asked, Some(&info(price)), learned);
+        let estimate = Estimate::new(Reservation::Estimate, &asked, Some(&info(price)), learned, OutputDefaults::default());
         prop_assert!(estimate.input_tokens * ratio > bytes * 1_000);
         prop_assert_eq!(estimate.output_tokens, output.min(900) * choices);
         let nanos = 7 + estimate.input_tokens + 3 * estimate.output_tokens;
@@ -127,9 +128,77 @@ fn no_output_fits_where_not_even_the_input_does() {
     let info = info(ModelPrice::flat(Prices::flat(1_000_000, 1_000_000)));
     let asked = request(100, Some(10), 1);
     let mode = Reservation::Bound;
-    let bound = Estimate::new(mode, &asked, Some(&info), LearnedModel::default());
+    let bound = Estimate::new(
+        mode,
+        &asked,
+        Some(&info),
+        LearnedModel::default(),
+        OutputDefaults::default(),
+    );
     let of = |nanos| bound.largest_output_within(tollgate_domain::Usd::from_nanos(nanos));
     assert_eq!(of(163_999), None);
     assert_eq!(of(164_000), Some(0));
     assert_eq!(of(165_999), Some(1));
+}
+
+/// The tokens of an image do not follow from its size; a model takes no more than its context.
+#[test]
+fn a_request_with_media_takes_no_more_than_the_context() {
+    let info = info(ModelPrice::flat(Prices::flat(1_000, 3_000)));
+    for bytes in [100, 100_000] {
+        let asked = ModelRequest {
+            has_media: true,
+            ..request(bytes, None, 2)
+        };
+        let learned = LearnedModel::default();
+        let defaults = OutputDefaults::default();
+        let bound = Estimate::new(Reservation::Bound, &asked, Some(&info), learned, defaults);
+        assert_eq!(bound.input_tokens, 3_000);
+        assert_eq!(bound.output_limit_to_send, Some(900));
+        assert_eq!(bound.cost.nanos(), 3_000 + 2 * 900 * 3);
+    }
+    for (bytes, tokens) in [(400, 101), (100_000, 3_000)] {
+        let asked = ModelRequest {
+            has_media: true,
+            ..request(bytes, Some(1), 1)
+        };
+        let mode = Reservation::Estimate;
+        let (learned, defaults) = (LearnedModel::default(), OutputDefaults::default());
+        let estimate = Estimate::new(mode, &asked, Some(&info), learned, defaults);
+        assert_eq!(
+            estimate.input_tokens, tokens,
+            "as text, and at most the context"
+        );
+    }
+    let known = ModelRequest {
+        has_media: true,
+        input_tokens: Some(200),
+        ..request(100, None, 1)
+    };
+    let learned = LearnedModel::default();
+    let defaults = OutputDefaults::default();
+    let bound = Estimate::new(Reservation::Bound, &known, Some(&info), learned, defaults);
+    assert_eq!(bound.input_tokens, 200 + OVERHEAD);
+}
+
+#[test]
+fn what_is_assumed_of_outputs_is_configured() {
+    let defaults = OutputDefaults {
+        usual_tokens: 70,
+        limit: 80,
+    };
+    let output = |mode, model: Option<&ModelInfo>, learned, named| {
+        let asked = request(1, named, 1);
+        Estimate::new(mode, &asked, model, learned, defaults).output_tokens
+    };
+    let (nothing, info) = (LearnedModel::default(), info(ModelPrice::default()));
+    assert_eq!(output(Reservation::Estimate, None, nothing, None), 70);
+    assert_eq!(output(Reservation::Bound, None, nothing, None), 80);
+    assert_eq!(output(Reservation::Bound, Some(&info), nothing, None), 80);
+    assert_eq!(output(Reservation::Bound, None, nothing, Some(500)), 500);
+    let learned = LearnedModel {
+        usual_output_tokens: Some(60),
+        ..nothing
+    };
+    assert_eq!(output(Reservation::Estimate, None, learned, None), 60);
 }

@@ -45,6 +45,7 @@ pub(crate) struct World {
     pub(crate) providers: Vec<(&'static str, Vec<&'static str>)>,
     pub(crate) unpriced: Vec<&'static str>,
     /// What makes every request one whose cost has no bound.
+    pub(crate) has_media: bool,
     pub(crate) unbounded: Option<&'static str>,
 }
 
@@ -141,6 +142,7 @@ impl World {
                 ("beta", vec!["b1", "both"]),
             ],
             unpriced: Vec::new(),
+            has_media: false,
             unbounded: None,
         }
     }
@@ -228,6 +230,7 @@ impl World {
             input_tokens: None,
             max_output_tokens: Some(100),
             choices: 1,
+            has_media: self.has_media,
             unbounded: self.unbounded,
         };
         evaluate(snapshot, &self.key, &request, &NothingLearned, NOW)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tollgate_domain::access::{
-    Copy, Endpoint, ModelRequest, ModelWish, ProviderGrant, Question, Subject, Wish,
+    Copy, Endpoint, ModelRequest, ModelWish, OutputDefaults, ProviderGrant, Question, Subject, Wish,
 };
 use tollgate_domain::accounting::{JournalPosition, LedgerState, LogEntry, Outcome};
 use tollgate_domain::limits::{Holder, HolderKind, Meter, MeterKind};
@@ -46,6 +46,7 @@ impl TestGate {
             clock: clock.clone(),
             ids: Arc::new(SequentialIds::default()),
             snapshot,
+            output: OutputDefaults::default(),
         };
         Self {
             gate: Gate::new(parts, &mut registry),
@@ -167,6 +168,7 @@ pub(super) fn request(model: &str, output: u64) -> ModelRequest<'_> {
         input_tokens: Some(1_000_000),
         max_output_tokens: Some(output),
         choices: 1,
+        has_media: false,
         unbounded: None,
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Only looks; whether an unboundable request is refused is policy. When in doubt it says that it cannot be bounded.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use memchr::{memchr, memmem};
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::findings::{Findings, MEDIA, REMOTE, SERVER_TOOL};
+use crate::findings::{FILE, Findings, REMOTE, SERVER_TOOL};
 use crate::request::Name;
 
 const STORED_AUDIO: &str = "audio that is stored at the provider";
@@ -82,10 +84,10 @@ impl<'de> Visitor<'de> for Message<'_> {
 /// A plain string is text; anything else is looked at part by part.
 fn look_at_content(content: &str, findings: &mut Findings) {
     if content.starts_with(['[', '{']) {
-        // The text is JSON already; what is neither of the shapes we know counts as media.
+        // The text is JSON already; what is neither of the shapes we know counts as a file.
         let parsed: Result<Vec<&RawValue>, _> = serde_json::from_str(content);
         let Ok(parts) = parsed else {
-            findings.add(MEDIA);
+            findings.add(FILE);
             return;
         };
         for part in parts {
@@ -98,10 +100,10 @@ fn look_at_part(part: &str, findings: &mut Findings) {
     if part.starts_with('{') {
         let mut deserializer = serde_json::Deserializer::from_str(part);
         if deserializer.deserialize_map(Part(findings)).is_err() {
-            findings.add(MEDIA);
+            findings.add(FILE);
         }
     } else if !part.starts_with('"') {
-        findings.add(MEDIA);
+        findings.add(FILE);
     }
 }
 
@@ -122,13 +124,32 @@ impl<'de> Visitor<'de> for Part<'_> {
             }
             let value = members.next_value::<&RawValue>()?.get().as_bytes();
             let holds = |needle: &str| memmem::find(value, needle.as_bytes()).is_some();
-            let is_inline = (holds("\"data:") && !holds("://") && !holds(":\\/"))
-                || holds("\"file_data\"")
-                || name.is_exactly("input_audio");
-            self.0.add(if is_inline { MEDIA } else { REMOTE });
+            let is_remote = holds("://") || holds(":\\/");
+            let is_audio = name.is_exactly("input_audio") && !is_remote;
+            if is_audio || (name.is_exactly("image_url") && is_image(value)) {
+                self.0.has_media = true;
+            } else if (holds("\"data:") && !is_remote) || holds("\"file_data\"") {
+                self.0.add(FILE);
+            } else {
+                self.0.add(REMOTE);
+            }
         }
         Ok(())
     }
+}
+
+/// Whether the value of `image_url` is an image that stands in it, and nothing else.
+fn is_image(value: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Image<'a> {
+        #[serde(borrow)]
+        url: Cow<'a, str>,
+        #[serde(default, rename = "detail")]
+        _detail: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<Image<'_>>(value)
+        .is_ok_and(|image| image.url.starts_with("data:image/"))
 }
 
 /// Walks an array of tool definitions.
@@ -202,7 +223,7 @@ impl<'de> Visitor<'de> for Tool<'_> {
     }
 }
 
-/// An embeddings input: text and token lists are text; an object in it is media.
+/// An embeddings input: text and token lists are text; an object in it is a file.
 pub(super) fn look_at_input(input: &str, findings: &mut Findings) {
     if memchr(b'{', input.as_bytes()).is_none() {
         return;
@@ -210,6 +231,6 @@ pub(super) fn look_at_input(input: &str, findings: &mut Findings) {
     if input.starts_with('[') {
         look_at_content(input, findings);
     } else if input.starts_with('{') {
-        findings.add(MEDIA);
+        findings.add(FILE);
     }
 }

@@ -37,6 +37,8 @@ pub struct Envelope<'a> {
     pub choices: u64,
     /// The service tier that the request names.
     pub service_tier: Option<&'a str>,
+    /// Whether images or audio are in it.
+    pub has_media: bool,
     /// What in the request cannot be bounded, when something is: a noun phrase for a message.
     pub unbounded: Option<&'static str>,
     pub(super) spans: Spans,
@@ -151,7 +153,8 @@ impl<'a> Envelope<'a> {
             max_output_tokens,
             choices,
             service_tier: members.get_set(Field::ServiceTier).and_then(plain_string),
-            unbounded: findings.0,
+            has_media: findings.has_media,
+            unbounded: findings.unbounded,
             spans: Spans {
                 // The parser has seen an object, so only white space can stand before its brace.
                 open: json::skip_whitespace(text.as_bytes(), 0) + 1,
@@ -173,6 +176,7 @@ impl<'a> Envelope<'a> {
             input_tokens: None,
             max_output_tokens: self.max_output_tokens,
             choices: self.choices,
+            has_media: self.has_media,
             unbounded: self.unbounded,
         }
     }

@@ -46,11 +46,12 @@ fn messages_requests() {
     let told = told(&bodies, |body| {
         anthropic::Envelope::parse(body).map(|envelope| {
             format!(
-                "{} stream={} limit={:?} tier={:?} unbounded={:?}",
+                "{} stream={} limit={:?} tier={:?} media={} unbounded={:?}",
                 envelope.model,
                 envelope.is_stream,
                 envelope.max_output_tokens,
                 envelope.service_tier,
+                envelope.has_media,
                 envelope.unbounded
             )
         })
@@ -101,8 +102,11 @@ fn generate_content_requests() {
     let told = told(&bodies, |body| {
         gemini::Envelope::parse(body).map(|envelope| {
             format!(
-                "limit={:?} choices={} unbounded={:?}",
-                envelope.max_output_tokens, envelope.choices, envelope.unbounded
+                "limit={:?} choices={} media={} unbounded={:?}",
+                envelope.max_output_tokens,
+                envelope.choices,
+                envelope.has_media,
+                envelope.unbounded
             )
         })
     });

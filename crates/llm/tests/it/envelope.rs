@@ -173,10 +173,15 @@ fn what_cannot_be_bounded_is_named() {
     let bodies = [
         content(r#"{"type":"text","text":"https://example.com","cache_control":{"type":"ephemeral"}}"#),
         content(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}"#),
+        content(r#"{"type":"image_url","image_url":{"detail":"high","url":"data:image\/jpeg;base64,/9j="}}"#),
+        content(r#"{"type":"image_url","image_url":{"url":"data:video/mp4;base64,AAAA"}}"#),
+        content(r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo=","format":"x"}}"#),
+        content(r#"{"type":"video_url","video_url":{"url":"data:video/mp4;base64,AAAA"}}"#),
         content(r#"{"type":"image_url","image_url":{"url":"https://example.com/x.png"}}"#),
         content(r#"{"type":"image_url","image_url":{"url":"https:\/\/example.com/\"data:"}}"#),
         content(r#"{"type":"image_url","image_url":{"url":"https://example.com/x.png","alt":"data:"}}"#),
         content(r#"{"type":"input_audio","input_audio":{"data":"UklGRg==","format":"wav"}}"#),
+        content(r#"{"type":"input_audio","input_audio":{"data":"https://example.com/x.mp3","format":"mp3"}}"#),
         content(r#"{"type":"file","file":{"file_id":"file-1"}}"#),
         content(r#"{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBERi0="}}"#),
         content("7"),
@@ -196,7 +201,11 @@ fn what_cannot_be_bounded_is_named() {
     ];
     let told: Vec<String> = bodies
         .iter()
-        .map(|body| format!("{body}\n    {:?}", parse(body).unwrap().unbounded))
+        .map(|body| {
+            let envelope = parse(body).unwrap();
+            let media = if envelope.has_media { "media, " } else { "" };
+            format!("{body}\n    {media}{:?}", envelope.unbounded)
+        })
         .collect();
     insta::assert_snapshot!(told.join("\n"));
 }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tollgate_domain::access::Copy;
+use tollgate_domain::access::{Copy, OutputDefaults};
 use tollgate_domain::accounting::LedgerState;
 use tollgate_domain::limits::{Meter, MeterKind};
 use tollgate_domain::live::{Count, LiveCounters as _};
@@ -95,6 +95,7 @@ impl Setup {
             clock: clock.clone(),
             ids,
             snapshot: self.snapshot(),
+            output: OutputDefaults::default(),
         };
         let gate = Gate::new(parts, &mut registry);
         let shutdown = Shutdown::default();

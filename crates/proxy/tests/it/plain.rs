@@ -73,6 +73,27 @@ async fn with_exact_bounds_the_limit_goes_up_in_the_field_that_the_provider_take
     }
 }
 
+/// The bytes of an image are no tokens, so what is counted for want of a report stops at what was held.
+#[tokio::test]
+async fn with_exact_bounds_an_image_holds_the_context_and_costs_no_more() {
+    let mock = MockProvider::start().await;
+    let world = Setup::at(&mock.base_url())
+        .copy(|copy| copy.settings.reservation = Reservation::Bound)
+        .start();
+    let mut asked = question();
+    let image = format!("data:image/png;base64,{}", "A".repeat(600_000));
+    asked["max_tokens"] = 5.into();
+    asked["messages"][0]["content"] = json!([{"type": "image_url", "image_url": {"url": image}}]);
+    assert_eq!(world.chat(&asked).await.status, 200);
+    let reported = world.spent();
+    mock.always(Chat::default().without_usage());
+    assert_eq!(world.chat(&asked).await.status, 200);
+    // A context of 128,000 tokens, and the three of the answer.
+    assert_eq!(world.spent() - reported, 128_000_000 + 3 * 2_000);
+    asked["messages"][0]["content"] = json!([{"type": "file", "file": {"file_data": "JVBE"}}]);
+    assert_eq!(world.chat(&asked).await.status, 400);
+}
+
 #[tokio::test]
 async fn path_prefix_and_query_of_the_base_url_are_kept() {
     let mock = tollgate_testkit::provider::MockProvider::start().await;

@@ -65,6 +65,8 @@ pub(super) const KEYS: &[Key] = &[
     key("fold.interval", Kind::Text),
     key("fold.batch_records", Kind::Number),
     key("fold.max_backoff", Kind::Text),
+    key("reservation.usual_output_tokens", Kind::Number),
+    key("reservation.output_limit", Kind::Number),
     key("log.format", Kind::Text),
     key("log.filter", Kind::Text),
     secret("metrics.token"),

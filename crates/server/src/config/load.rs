@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tollgate_llm::MAX_OUTPUT_LIMIT;
 use toml::{Table, Value};
 
 use super::environment::Environment;
@@ -370,6 +371,18 @@ fn validate(config: &Config) -> Result<(), ConfigError> {
     ] {
         if value == 0 {
             return refuse(name, "must be at least 1".to_owned());
+        }
+    }
+    let reservation = &config.reservation;
+    for (name, tokens) in [
+        (
+            "reservation.usual_output_tokens",
+            reservation.usual_output_tokens,
+        ),
+        ("reservation.output_limit", reservation.output_limit),
+    ] {
+        if !(1..=MAX_OUTPUT_LIMIT).contains(&tokens) {
+            return refuse(name, format!("must be from 1 to {MAX_OUTPUT_LIMIT}"));
         }
     }
     if config.webhooks.max_attempts == 0 {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::Deserialize;
+use tollgate_domain::access::OutputDefaults;
 
 use super::values::{Period, Secret};
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub journal: Journal,
     /// Its way into the database.
     pub fold: Fold,
+    /// What is assumed of requests that say too little.
+    pub reservation: Reservation,
     /// What is logged.
     pub log: Log,
     /// Who may read metrics.
@@ -64,6 +67,7 @@ impl Default for Config {
             tls: Tls::default(),
             journal: Journal::default(),
             fold: Fold::default(),
+            reservation: Reservation::default(),
             log: Log::default(),
             metrics: Metrics::default(),
             providers: Providers::default(),
@@ -180,6 +184,38 @@ impl Default for Fold {
             interval: Period::from_millis(200),
             batch_records: 3_000,
             max_backoff: Period::from_secs(10),
+        }
+    }
+}
+
+/// `[reservation]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reservation {
+    /// Output tokens that `estimate` assumes for a model of which nothing is known.
+    pub usual_output_tokens: u64,
+    /// Largest output limit that `bound` writes into a request.
+    pub output_limit: u64,
+}
+
+impl Default for Reservation {
+    fn default() -> Self {
+        let OutputDefaults {
+            usual_tokens,
+            limit,
+        } = OutputDefaults::default();
+        Self {
+            usual_output_tokens: usual_tokens,
+            output_limit: limit,
+        }
+    }
+}
+
+impl From<Reservation> for OutputDefaults {
+    fn from(configured: Reservation) -> Self {
+        Self {
+            usual_tokens: configured.usual_output_tokens,
+            limit: configured.output_limit,
         }
     }
 }

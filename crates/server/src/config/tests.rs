@@ -170,6 +170,14 @@ fn bad_files_are_refused_with_the_way_out() {
             "`http.max_requests`: must be at least 1",
         ),
         (
+            "[reservation]\noutput_limit = 0",
+            "`reservation.output_limit`: must be from 1 to 2147483647",
+        ),
+        (
+            "[reservation]\nusual_output_tokens = 2147483648",
+            "`reservation.usual_output_tokens`: must be from 1 to 2147483647",
+        ),
+        (
             "[http]\nheader_timeout = '5'",
             "`http.header_timeout`: `5` is not a length of time such as `100ms`, `30s` or `5m`",
         ),

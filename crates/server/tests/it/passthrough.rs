@@ -3,7 +3,7 @@
 use serde_json::json;
 use tollgate_testkit::provider::{Chat, Script};
 
-use crate::black_box::{ADMIN_KEY, Stage, chat};
+use crate::black_box::{ADMIN_KEY, Place, Stage, chat};
 
 #[tokio::test]
 async fn body_passes_byte_for_byte_but_for_the_model() {
@@ -123,6 +123,17 @@ async fn bound_writes_the_output_limit_that_the_client_left_out() {
         .as_u64()
         .or_else(|| received["max_completion_tokens"].as_u64());
     assert!(limit.is_some_and(|limit| limit > 0), "{received}");
+}
+
+#[tokio::test]
+async fn the_output_limit_that_bound_writes_is_configured() {
+    let place = Place::new().with("TOLLGATE_RESERVATION_OUTPUT_LIMIT", "77");
+    let stage = Stage::at(place, 1.0, "bound").await;
+    let mut body = chat("small", 5, false);
+    body.as_object_mut().unwrap().remove("max_tokens");
+    stage.caller.chat(&body).await.unwrap();
+    let received = stage.provider.exchanges()[0].request.json();
+    assert_eq!(received["max_tokens"], 77, "{received}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::access::estimate::{Estimate, Learned};
 use crate::access::plan::{Candidate, Refusal};
 use crate::access::request::ModelRequest;
 use crate::access::settings::{OnUnknownPrice, Reservation, Settings};
+use crate::catalog::ModelInfo;
 use crate::error::ErrorKind;
 use crate::limits::MeterKind;
 use crate::snapshot::Snapshot;
@@ -57,9 +58,16 @@ impl Judge<'_> {
                 &mut by_source,
             )?;
         }
-        let reservation = self.reservation(&mut by_source)?;
+        let reservation = self.reservation(info.as_deref(), &mut by_source)?;
         let learned = self.learned.model(provider.name.as_str(), upstream_model);
-        let estimate = Estimate::new(reservation, self.request, info.as_deref(), learned);
+        let defaults = self.learned.defaults();
+        let estimate = Estimate::new(
+            reservation,
+            self.request,
+            info.as_deref(),
+            learned,
+            defaults,
+        );
         let target = Target {
             provider,
             grant,
@@ -93,13 +101,17 @@ impl Judge<'_> {
 
     /// The payer's mode, or `bound` when a level above asks for exactness. What cannot be bounded is estimated when only
     /// a payer in shadow mode minds.
-    fn reservation(&self, shadowed: &mut Option<Refusal>) -> Result<Reservation, Refusal> {
+    fn reservation(
+        &self,
+        model: Option<&ModelInfo>,
+        shadowed: &mut Option<Refusal>,
+    ) -> Result<Reservation, Refusal> {
         let is_bound_above = self.is_bound_above();
         let own = self.source.settings.reservation;
         if own == Reservation::Estimate && !is_bound_above {
             return Ok(Reservation::Estimate);
         }
-        let Some(what) = self.request.unbounded else {
+        let Some(what) = self.unbounded(model) else {
             return Ok(Reservation::Bound);
         };
         let refusal = Refusal::new(
@@ -111,6 +123,18 @@ impl Judge<'_> {
         }
         self.source.refuse(refusal, shadowed)?;
         Ok(Reservation::Estimate)
+    }
+
+    /// What in the request cannot be bounded for this model.
+    fn unbounded(&self, model: Option<&ModelInfo>) -> Option<&str> {
+        let has_context = || model.is_some_and(|model| model.context_window.is_some());
+        let is_endless =
+            self.request.has_media && self.request.input_tokens.is_none() && !has_context();
+        self.request.unbounded.or_else(|| {
+            is_endless.then_some(
+                "it has images or audio, and the catalog knows no context size of the model",
+            )
+        })
     }
 
     /// Whether the key or a group has a budget of its own that must not be passed.
