@@ -4,6 +4,8 @@ pub mod roles;
 pub mod rotation;
 pub mod versions;
 
+use std::collections::BTreeSet;
+
 use tollgate_domain::Timestamp;
 use tollgate_domain::access::profile::{AccessProfile, ProfileContent, Rotation};
 use tollgate_domain::ids::{BudgetId, ProfileId, ProviderConfigId};
@@ -262,19 +264,27 @@ fn search_text(name: &str, description: Option<&str>) -> String {
     search::text(&[name, description.unwrap_or_default()])
 }
 
+/// Makes a profile findable by its tags, and no longer by those that it had before.
 async fn put_tags(tx: &mut Tx, profile: &AccessProfile) -> Result<()> {
-    tx.execute(
-        query("delete from access_profile_tags where access_profile_id = $1").bind(profile.id.0),
-    )
-    .await?;
-    for tag in &profile.tags {
+    let stored = query("select tag_key from access_profile_tags where access_profile_id = $1")
+        .bind(profile.id.0);
+    let before: BTreeSet<String> = (tx.rows(stored).await?.iter())
+        .map(|row| row.get("tag_key"))
+        .collect::<Result<_>>()?;
+    let after: BTreeSet<String> = profile.tags.iter().map(|tag| tag.to_lowercase()).collect();
+    for tag in before.difference(&after) {
         tx.execute(
-            query(
-                "insert into access_profile_tags (tag_key, access_profile_id) values ($1, $2)
-                 on conflict (tag_key, access_profile_id) do nothing",
-            )
-            .bind(tag.to_lowercase())
-            .bind(profile.id.0),
+            query("delete from access_profile_tags where tag_key = $1 and access_profile_id = $2")
+                .bind(tag.as_str())
+                .bind(profile.id.0),
+        )
+        .await?;
+    }
+    for tag in after.difference(&before) {
+        tx.execute(
+            query("insert into access_profile_tags (tag_key, access_profile_id) values ($1, $2)")
+                .bind(tag.as_str())
+                .bind(profile.id.0),
         )
         .await?;
     }

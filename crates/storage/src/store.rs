@@ -6,6 +6,7 @@ mod sqlite;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::Notify;
@@ -53,6 +54,7 @@ struct Inner {
     chain_key: ChainKey,
     news: Notify,
     known: Known,
+    commits: AtomicU64,
 }
 
 pub(crate) enum Pools {
@@ -102,6 +104,7 @@ impl Store {
                 chain_key: ChainKey::default(),
                 news: Notify::new(),
                 known: Known::default(),
+                commits: AtomicU64::new(0),
             }),
         };
         let mut tx = unkeyed.begin().await?;
@@ -135,6 +138,15 @@ impl Store {
         self.rows(crate::sql::query("select 1 as one"))
             .await
             .map(drop)
+    }
+
+    /// How many write transactions were committed through this store and its clones; says whether somebody writes.
+    pub fn commits(&self) -> u64 {
+        self.inner.commits.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_commit(&self) {
+        self.inner.commits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Moves what was written to an embedded database from its log into its file, as far as it can without anybody having

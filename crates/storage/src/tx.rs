@@ -82,6 +82,7 @@ impl Tx {
             Engine::Sqlite(transaction) => transaction.commit().await?,
             Engine::Postgres(transaction) => transaction.commit().await?,
         }
+        self.store.note_commit();
         if self.has_news {
             self.store.news().notify_one();
         }

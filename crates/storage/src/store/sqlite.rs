@@ -32,9 +32,9 @@ pub(super) async fn open(path: &str) -> Result<Pools> {
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("temp_store", "memory")
-        // The log is moved into the file by `Store::checkpoint`, beside the writes. A write does it on its way only when
-        // that has not come to an end for 64 MiB, because somebody wrote all the time.
-        .pragma("wal_autocheckpoint", "16384")
+        // The log is moved into the file by `Store::checkpoint` when nobody writes. A write does it on its way only after
+        // 32 MiB without such a moment.
+        .pragma("wal_autocheckpoint", "8192")
         .pragma("journal_size_limit", "67108864");
     let pool = |connections| {
         SqlitePoolOptions::new()
