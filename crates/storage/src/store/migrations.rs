@@ -34,6 +34,7 @@ macro_rules! all_steps {
             13 "0013_sum_up_usage",
             14 "0014_note_expired_copies",
             15 "0015_drop_index_of_grams",
+            16 "0016_say_what_blocks_have",
         }
     };
 }
