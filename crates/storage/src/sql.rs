@@ -70,7 +70,7 @@ pub(crate) struct Query {
 /// Most values in one statement: far below what either engine takes.
 pub(crate) const MAX_VALUES: usize = 1_000;
 
-/// The sizes of [`pieces`]. With 16 values each, the largest is far below the number of placeholders that both engines
+/// The sizes of [`pieces`]. With 18 values each, the largest is far below the number of placeholders that both engines
 /// take.
 const SIZES: [usize; 6] = [243, 81, 27, 9, 3, 1];
 

@@ -17,11 +17,11 @@ pub(super) async fn append(tx: &mut Tx, entries: &[LogEntry]) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    blocks::append(tx, entries.iter().map(|entry| (entry, None))).await?;
+    let blocks = blocks::append(tx, entries.iter().map(|entry| (entry, None))).await?;
     let mut hours = BTreeMap::new();
-    for LogEntry { facts, ending } in entries {
+    for (LogEntry { facts, ending }, block) in entries.iter().zip(blocks) {
         let amounts: &mut Amounts = hours.entry(Sum::of(facts, ending.outcome)).or_default();
-        amounts.add(&Amounts::of(ending));
+        amounts.add(&Amounts::of(ending, block));
     }
     add(tx, &hours).await
 }
@@ -50,6 +50,8 @@ struct Amounts {
     output_tokens: i64,
     cost: i64,
     duration_micros: i64,
+    /// The first and the last block that has such a request.
+    blocks: Option<(i64, i64)>,
 }
 
 impl<'a> Sum<'a> {
@@ -90,7 +92,7 @@ impl<'a> Sum<'a> {
 }
 
 impl Amounts {
-    fn of(ending: &Ending) -> Self {
+    fn of(ending: &Ending, block: i64) -> Self {
         let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         Self {
             requests: 1,
@@ -100,10 +102,11 @@ impl Amounts {
             output_tokens: number(ending.usage.total_output()),
             cost: ending.cost.nanos(),
             duration_micros: number(ending.duration_micros),
+            blocks: Some((block, block)),
         }
     }
 
-    const fn add(&mut self, more: &Self) {
+    fn add(&mut self, more: &Self) {
         self.requests = self.requests.saturating_add(more.requests);
         self.refused = self.refused.saturating_add(more.refused);
         self.failed = self.failed.saturating_add(more.failed);
@@ -111,11 +114,15 @@ impl Amounts {
         self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
         self.cost = self.cost.saturating_add(more.cost);
         self.duration_micros = self.duration_micros.saturating_add(more.duration_micros);
+        self.blocks = match (self.blocks, more.blocks) {
+            (Some(blocks), Some(more)) => Some((blocks.0.min(more.0), blocks.1.max(more.1))),
+            (known, None) | (None, known) => known,
+        };
     }
 }
 
-/// What becomes of a sum that is there already.
-const HELD_SUMS: [&str; 7] = [
+/// What becomes of a sum that is there already. One from before blocks were noted goes on without.
+const HELD_SUMS: [&str; 9] = [
     held_sum!("usage_sums", "requests"),
     held_sum!("usage_sums", "refused"),
     held_sum!("usage_sums", "failed"),
@@ -123,6 +130,10 @@ const HELD_SUMS: [&str; 7] = [
     held_sum!("usage_sums", "output_tokens"),
     held_sum!("usage_sums", "cost"),
     held_sum!("usage_sums", "duration_micros"),
+    "first_block = case when excluded.first_block < usage_sums.first_block then excluded.first_block
+         else usage_sums.first_block end",
+    "last_block = case when excluded.last_block > usage_sums.last_block then excluded.last_block
+         else usage_sums.last_block end",
 ];
 
 /// Adds the finest sums to all sums that they are a part of.
@@ -141,7 +152,8 @@ async fn add(tx: &mut Tx, finest: &BTreeMap<Sum<'_>, Amounts>) -> Result<()> {
     for piece in pieces(&sums) {
         let mut insert = query(
             "insert into usage_sums (split, span, start, key_id, user_id, profile_id, provider, model, outcome,
-                 requests, refused, failed, input_tokens, output_tokens, cost, duration_micros) values ",
+                 requests, refused, failed, input_tokens, output_tokens, cost, duration_micros, first_block, last_block)
+             values ",
         );
         let mut separator = "";
         for (sum, amounts) in piece {
@@ -182,6 +194,8 @@ fn push_row(insert: &mut Query, sum: &Sum<'_>, amounts: &Amounts) {
         amounts.output_tokens.into(),
         amounts.cost.into(),
         amounts.duration_micros.into(),
+        amounts.blocks.map(|blocks| blocks.0).into(),
+        amounts.blocks.map(|blocks| blocks.1).into(),
     ]);
 }
 
@@ -203,6 +217,7 @@ pub(super) async fn resolve(
     let LogEntry { facts, ending } = &before.entry;
     let difference = Amounts {
         cost: cost.nanos().saturating_sub(ending.cost.nanos()),
+        blocks: Some((id, id)),
         ..Amounts::default()
     };
     let sum = Sum::of(facts, ending.outcome);

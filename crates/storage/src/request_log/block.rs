@@ -6,6 +6,7 @@
 
 mod codec;
 mod filler;
+mod kinds;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -18,6 +19,7 @@ use tollgate_domain::usage::TokenUsage;
 use tollgate_domain::{Timestamp, Usd};
 
 pub(crate) use self::filler::Filler;
+pub(crate) use self::kinds::Wanted;
 use super::{LogFilter, LoggedRequest};
 
 /// Requests in a full block. More make the log smaller, and single requests dearer to find.
@@ -104,6 +106,16 @@ pub(crate) struct Bounds {
     pub(crate) request: (RequestId, RequestId),
 }
 
+/// A request of a block that a filter lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Match {
+    /// When it was admitted.
+    pub(crate) at: Timestamp,
+    pub(crate) request: RequestId,
+    /// Where in the block it stands.
+    pub(crate) place: usize,
+}
+
 impl Block {
     /// How many requests it has.
     pub(crate) const fn len(&self) -> usize {
@@ -126,14 +138,15 @@ impl Block {
         }))
     }
 
-    /// The requests that `filter` lets through: when each was admitted, and its id.
-    pub(crate) fn matches(&self, filter: &LogFilter) -> Vec<(Timestamp, RequestId)> {
+    /// The requests that `filter` lets through.
+    pub(crate) fn matches(&self, filter: &LogFilter) -> Vec<Match> {
         let subjects: Vec<bool> = self.subjects.iter().map(|it| it.is_of(filter)).collect();
         let targets: Vec<bool> = self.targets.iter().map(|it| it.is_of(filter)).collect();
         let from = filter.from.unwrap_or(Timestamp::MIN);
         self.rows
             .iter()
-            .filter(|row| {
+            .zip(0..)
+            .filter(|(row, _)| {
                 row.at >= from
                     && filter.to.is_none_or(|to| row.at < to)
                     && subjects[row.subject]
@@ -141,8 +154,17 @@ impl Block {
                     && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
                     && (filter.is_shadowed).is_none_or(|wanted| row.shadow.is_some() == wanted)
             })
-            .map(|row| (row.at, row.request))
+            .map(|(row, place)| Match {
+                at: row.at,
+                request: row.request,
+                place,
+            })
             .collect()
+    }
+
+    /// The request that was found at this place.
+    pub(crate) fn request_at(&self, place: usize) -> LoggedRequest {
+        self.logged(&self.rows[place])
     }
 
     /// All of its requests, in the order in which they ended.

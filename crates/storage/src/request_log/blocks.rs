@@ -1,12 +1,13 @@
 //! The table of blocks.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_domain::Timestamp;
 use tollgate_domain::accounting::LogEntry;
 use tollgate_domain::ids::RequestId;
 
-use super::block::{Block, Bounds, CAPACITY, Filler};
+use super::block::{Block, Bounds, CAPACITY, Filler, Wanted};
 use super::{LogFilter, LoggedRequest};
 use crate::error::Result;
 use crate::sql::{Row, query};
@@ -59,22 +60,28 @@ pub(super) async fn reach(db: &mut Db<'_>) -> Result<Option<Reach>> {
     }))
 }
 
-/// The blocks that may have requests of these times, each from an instant and before another; those that end last first.
+/// The blocks that may have requests of these times, each from an instant and before another, of the kinds that `filter`
+/// lets through; those that end last first.
 pub(super) async fn overlapping(
     db: &mut Db<'_>,
     reach: Reach,
     times: &[(Timestamp, Timestamp)],
+    filter: &LogFilter,
 ) -> Result<Vec<Place>> {
     if times.is_empty() {
         return Ok(Vec::new());
     }
+    let wanted = Wanted::by(filter);
     let mut statement = query("");
     let mut separator = "";
     for (from, to) in times {
         statement.push(separator);
-        statement.push(
-            "select id, first_at, last_at, requests from request_log_blocks where first_at >= ",
-        );
+        statement.push(if wanted.is_anything() {
+            "select id, first_at, last_at, requests"
+        } else {
+            "select id, first_at, last_at, requests, kinds"
+        });
+        statement.push(" from request_log_blocks where first_at >= ");
         // No block that begins earlier than the longest lasts reaches into the time.
         statement.push_value(from.as_micros().saturating_sub(reach.longest));
         statement.push(" and first_at < ");
@@ -84,32 +91,94 @@ pub(super) async fn overlapping(
         separator = " union ";
     }
     statement.push(" order by last_at desc, id desc");
-    let place = |row: &Row| {
-        Ok(Place {
-            id: row.get("id")?,
-            first_at: row.instant("first_at")?,
-            last_at: row.instant("last_at")?,
-            requests: row.unsigned("requests")?,
-        })
-    };
-    db.rows(statement).await?.iter().map(place).collect()
+    let mut places = Vec::new();
+    for row in db.rows(statement).await? {
+        if wanted.is_anything() || wanted.may_be_in(row.get::<Option<Vec<u8>>>("kinds")?.as_deref())
+        {
+            places.push(read_place(&row)?);
+        }
+    }
+    Ok(places)
 }
 
-/// The requests in a few blocks that `filter` lets through: when each was admitted, its id, and the block's.
+/// The blocks with these ids, without those that were forgotten; those that end last first.
+pub(super) async fn places(db: &mut Db<'_>, ids: BTreeSet<i64>) -> Result<Vec<Place>> {
+    let mut statement =
+        query("select id, first_at, last_at, requests from request_log_blocks where id in ");
+    statement.push_list(ids);
+    statement.push(" order by last_at desc, id desc");
+    db.rows(statement).await?.iter().map(read_place).collect()
+}
+
+fn read_place(row: &Row) -> Result<Place> {
+    Ok(Place {
+        id: row.get("id")?,
+        first_at: row.instant("first_at")?,
+        last_at: row.instant("last_at")?,
+        requests: row.unsigned("requests")?,
+    })
+}
+
+/// A request that was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) at: Timestamp,
+    pub(super) request: RequestId,
+    /// The id of the block that has it.
+    block: i64,
+    /// All of it, if it was taken along.
+    logged: Option<Box<LoggedRequest>>,
+}
+
+/// What a filter lets through of a few blocks.
+#[derive(Debug, Default)]
+pub(super) struct Matching {
+    pub(super) amount: u64,
+    /// Of each block the newest ones, in no order.
+    pub(super) newest: Vec<Found>,
+}
+
+/// More requests than this are only noted, and [`pick`] reads the blocks of those that are wanted in the end.
+const MOST_TAKEN: usize = 1_000;
+
+/// The requests in a few blocks that `filter` lets through; of each block, the newest `most` come along.
 pub(super) async fn matches(
     db: &mut Db<'_>,
     places: &[Place],
     filter: &LogFilter,
-) -> Result<Vec<(Timestamp, RequestId, i64)>> {
+    most: usize,
+) -> Result<Matching> {
     let mut statement = query("select id, content from request_log_blocks where id in ");
     statement.push_list(places.iter().map(|place| place.id));
-    let mut found = Vec::new();
+    let mut matching = Matching::default();
     for row in db.rows(statement).await? {
-        let (id, content) = (row.get::<i64>("id")?, row.get::<Vec<u8>>("content")?);
-        let matching = Block::matches_in(&content, filter)?;
-        found.extend(matching.into_iter().map(|(at, request)| (at, request, id)));
+        let id = row.get("id")?;
+        let Some(block) = Block::decode_for(&row.get::<Vec<u8>>("content")?, filter)? else {
+            continue;
+        };
+        let mut matches = block.matches(filter);
+        matching.amount += matches.len() as u64;
+        keep_newest(&mut matches, most, |it| (it.at, it.request));
+        matching.newest.extend(matches.into_iter().map(|it| Found {
+            at: it.at,
+            request: it.request,
+            block: id,
+            logged: (most <= MOST_TAKEN).then(|| Box::new(block.request_at(it.place))),
+        }));
     }
-    Ok(found)
+    Ok(matching)
+}
+
+/// Leaves the newest `amount` of `found`, in no order.
+pub(super) fn keep_newest<T>(
+    found: &mut Vec<T>,
+    amount: usize,
+    age: impl Fn(&T) -> (Timestamp, RequestId),
+) {
+    if found.len() > amount {
+        found.select_nth_unstable_by_key(amount, |it| Reverse(age(it)));
+        found.truncate(amount);
+    }
 }
 
 /// One block, unless it was forgotten.
@@ -147,20 +216,23 @@ pub(crate) async fn holding(db: &mut Db<'_>, request: RequestId) -> Result<Optio
     Ok(None)
 }
 
-/// Adds requests to the end of the log.
+/// Adds requests to the end of the log. Returns the id of the block of each.
 pub(crate) async fn append<'a>(
     tx: &mut Tx,
     requests: impl Iterator<Item = (&'a LogEntry, Option<Timestamp>)>,
-) -> Result<()> {
+) -> Result<Vec<i64>> {
     let (mut id, mut filler) = last(tx).await?;
+    let mut ids = Vec::with_capacity(requests.size_hint().0);
     for (entry, resolved_at) in requests {
         if filler.is_full() {
             put(tx, id, &std::mem::take(&mut filler).into_block()).await?;
             id += 1;
         }
         filler.add(entry, resolved_at);
+        ids.push(id);
     }
-    put(tx, id, &filler.into_block()).await
+    put(tx, id, &filler.into_block()).await?;
+    Ok(ids)
 }
 
 /// The last block when it takes more, else the place of the next.
@@ -187,12 +259,13 @@ pub(crate) async fn put(tx: &mut Tx, id: i64, block: &Block) -> Result<()> {
     };
     tx.execute(
         query(
-            "insert into request_log_blocks (id, requests, first_at, last_at, span, first_request, last_request, content)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)
+            "insert into request_log_blocks
+                 (id, requests, first_at, last_at, span, first_request, last_request, content, kinds)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              on conflict (id) do update set
                  requests = excluded.requests, first_at = excluded.first_at, last_at = excluded.last_at,
                  span = excluded.span, first_request = excluded.first_request, last_request = excluded.last_request,
-                 content = excluded.content",
+                 content = excluded.content, kinds = excluded.kinds",
         )
         .bind(id)
         .bind(block.len() as u64)
@@ -201,7 +274,8 @@ pub(crate) async fn put(tx: &mut Tx, id: i64, block: &Block) -> Result<()> {
         .bind(at.1.micros_since(at.0))
         .bind(bytes(request.0))
         .bind(bytes(request.1))
-        .bind(block.encode()),
+        .bind(block.encode())
+        .bind(block.kinds()),
     )
     .await
     .map(drop)
@@ -238,30 +312,32 @@ pub(super) async fn forget(tx: &mut Tx, before: Timestamp, limit: u32) -> Result
     Ok(u64::from(limit) - left)
 }
 
-/// The requests of `wanted` in their order, without those that were forgotten meanwhile. Requests of one block stand
+/// The requests that were found, in their order, without those that were forgotten meanwhile. Requests of one block stand
 /// together mostly, so that few are read twice.
-pub(super) async fn pick(
-    db: &mut Db<'_>,
-    wanted: &[(Timestamp, RequestId, i64)],
-) -> Result<Vec<LoggedRequest>> {
-    let mut picked = Vec::with_capacity(wanted.len());
-    let mut rest = wanted;
-    while !rest.is_empty() {
+pub(super) async fn pick(db: &mut Db<'_>, mut found: Vec<Found>) -> Result<Vec<LoggedRequest>> {
+    let mut picked = Vec::with_capacity(found.len());
+    while !found.is_empty() {
         let mut ids = BTreeSet::new();
-        let known = |(_, _, id): &&(Timestamp, RequestId, i64)| {
-            ids.contains(id) || ids.len() < MOST_AT_ONCE && ids.insert(*id)
+        let is_read = |it: &&Found| {
+            it.logged.is_some()
+                || ids.contains(&it.block)
+                || ids.len() < MOST_AT_ONCE && ids.insert(it.block)
         };
-        let (piece, later) = rest.split_at(rest.iter().take_while(known).count());
-        rest = later;
+        let amount = found.iter().take_while(is_read).count();
         let blocks = read_all(db, ids).await?;
-        let found = |(_, request, id): &(Timestamp, RequestId, i64)| blocks.get(id)?.find(*request);
-        picked.extend(piece.iter().filter_map(found));
+        picked.extend(found.drain(..amount).filter_map(|it| match it.logged {
+            Some(logged) => Some(*logged),
+            None => blocks.get(&it.block)?.find(it.request),
+        }));
     }
     Ok(picked)
 }
 
 /// Blocks by their ids.
 async fn read_all(db: &mut Db<'_>, ids: BTreeSet<i64>) -> Result<BTreeMap<i64, Block>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
     let mut statement = query("select id, content from request_log_blocks where id in ");
     statement.push_list(ids);
     let rows = db.rows(statement).await?;

@@ -1,19 +1,16 @@
 //! Finding requests by stretch, day, hour and block.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use tollgate_domain::Timestamp;
-use tollgate_domain::ids::RequestId;
 
-use super::blocks::{self, Place, Reach};
+use super::blocks::{self, Found, Place, Reach};
 use super::sums::{self, Busy, Span};
 use super::{LogFilter, LoggedRequest};
 use crate::error::Result;
 use crate::page::PageRequest;
 use crate::tx::Db;
-
-/// When it was admitted, its id, and the block that has it.
-type Found = (Timestamp, RequestId, i64);
 
 pub(super) async fn list(
     db: &mut Db<'_>,
@@ -26,7 +23,7 @@ pub(super) async fn list(
     let limit = page.limit as usize;
     let (mut skip, mut found) = (page.offset, Vec::new());
     // What is left to be looked at, the newest last.
-    let mut open = sums::busy(db, filter, Span::Stretch, time.from, time.to).await?;
+    let mut open = sums::busy(db, filter, Span::Stretch, &[(time.from, time.to)]).await?;
     while found.len() < limit
         && let Some(next) = open.pop()
     {
@@ -36,127 +33,166 @@ pub(super) async fn list(
             continue;
         }
         let needed = skip.saturating_add((limit - found.len()) as u64);
-        if let Some(finer) = next.span.finer() {
-            open.extend(parts_of(db, filter, &time, (next, requests), finer, needed).await?);
+        let mut group = Group::of(&next, requests);
+        while group.wants_more(needed)
+            && let Some(earlier) = open.pop_if(|it| group.takes(it) && time.knows(filter, it))
+        {
+            group.add(&earlier);
+        }
+        if group.blocks.is_none()
+            && let Some(finer) = next.span.finer()
+        {
+            open.extend(parts_of(db, filter, &time, group, finer, needed).await?);
             continue;
         }
-        let mut hours = Hours::starting_with(&next, requests);
-        while hours.want_more(needed)
-            && let Some(earlier) = open.pop_if(|it| it.span == Span::Hour && time.knows(filter, it))
-        {
-            hours.add(&earlier);
-        }
-        let (newest, passed) = newest_of(db, filter, &time, hours, (skip, needed)).await?;
+        let (mut newest, passed) = newest_of(db, filter, &time, group, (skip, needed)).await?;
         skip -= passed;
         let passed = usize::try_from(skip).map_or(newest.len(), |skip| skip.min(newest.len()));
         skip -= passed as u64;
-        found.extend_from_slice(&newest[passed..]);
+        found.extend(newest.drain(passed..));
     }
-    blocks::pick(db, &found).await
+    blocks::pick(db, found).await
 }
 
-/// The finer spans that a span is of, oldest first. When it is known how many requests it has, only as many of the newest
-/// as have what is needed, if the requests are spread evenly, and before them what is left of it.
+/// The finer spans that a group is of, oldest first. Of a single span of which it is known how many requests it has, only
+/// as many of the newest as have what is needed, if the requests are spread evenly, and before them what is left of it.
 async fn parts_of(
     db: &mut Db<'_>,
     filter: &LogFilter,
     time: &Time,
-    (whole, requests): (Busy, Option<u64>),
+    group: Group,
     finer: Span,
     needed: u64,
 ) -> Result<Vec<Busy>> {
-    let from = whole.start.max(time.from);
     let end = finer.first_from(time.reach.newest.saturating_add_micros(1));
-    let to = whole.end.min(time.to).min(end);
-    let start = requests.map_or(from, |requests| {
+    let mut times = group.within(time.from, time.to.min(end));
+    let mut rest = None;
+    if let ([(from, to)], Some(requests)) = (times.as_mut_slice(), group.requests) {
         // Half as many again, because they are not spread evenly.
-        let share = finer.number_in(from, to).saturating_mul(needed) / requests.max(1);
+        let share = finer.number_in(*from, *to).saturating_mul(needed) / requests.max(1);
         let spans = i64::try_from(share + share / 2 + 1).unwrap_or(i64::MAX);
-        from.max(finer.before(to, spans))
-    });
-    let mut parts = sums::busy(db, filter, finer, start, to).await?;
-    if let Some(requests) = requests
-        && start > from
-    {
-        let found: u64 = parts.iter().map(|part| part.requests).sum();
-        let rest = Busy {
-            end: start,
-            requests: requests.saturating_sub(found),
-            ..whole
-        };
+        let start = finer.before(*to, spans);
+        if start > *from {
+            rest = Some(Busy {
+                span: group.span,
+                start: *from,
+                end: start,
+                requests,
+                blocks: None,
+            });
+            *from = start;
+        }
+    }
+    let mut parts = sums::busy(db, filter, finer, &times).await?;
+    if let Some(mut rest) = rest {
+        let found = parts.iter().map(|part| part.requests).sum();
+        rest.requests = rest.requests.saturating_sub(found);
         parts.insert(0, rest);
     }
     Ok(parts)
 }
 
-/// Hours that are looked through together, the newest first.
-struct Hours {
-    /// Each from an instant and before another; what lies between has no such requests.
+/// Spans of one width that are looked through together.
+struct Group {
+    span: Span,
+    /// Each from an instant and before another, the newest first; what lies between has no such requests.
     times: Vec<(Timestamp, Timestamp)>,
     /// How many requests the filter lets through, if that is known.
     requests: Option<u64>,
+    /// The blocks that have them, if those are so few that nothing else need be asked.
+    blocks: Option<BTreeSet<i64>>,
 }
 
-impl Hours {
-    /// More times than this make a long statement.
-    const MOST_TIMES: usize = 24;
+impl Group {
+    /// More of them make a long statement.
+    const MOST: usize = 24;
+    /// So many blocks are opened sooner than the sums of finer spans are read.
+    const FEW_BLOCKS: i64 = 4;
 
-    fn starting_with(hour: &Busy, requests: Option<u64>) -> Self {
+    fn of(first: &Busy, requests: Option<u64>) -> Self {
         Self {
-            times: vec![(hour.start, hour.end)],
+            span: first.span,
+            times: vec![(first.start, first.end)],
             requests,
+            blocks: Self::few_blocks(first).map(Iterator::collect),
         }
     }
 
-    /// Whether further hours, of which it is known how many requests they have, help to find `needed` of them.
-    fn want_more(&self, needed: u64) -> bool {
-        self.requests.is_some_and(|requests| requests < needed)
-            && self.times.len() < Self::MOST_TIMES
+    fn few_blocks(span: &Busy) -> Option<impl Iterator<Item = i64>> {
+        let (first, last) = span.blocks?;
+        (last.saturating_sub(first) < Self::FEW_BLOCKS).then_some(first..=last)
     }
 
-    fn add(&mut self, hour: &Busy) {
-        match self.times.last_mut() {
-            Some((start, _)) if *start == hour.end => *start = hour.start,
-            _ => self.times.push((hour.start, hour.end)),
+    /// Whether a span is of the same kind.
+    fn takes(&self, other: &Busy) -> bool {
+        other.span == self.span && Self::few_blocks(other).is_some() == self.blocks.is_some()
+    }
+
+    /// Whether further spans, of which it is known how many requests they have, help to find `needed` of them.
+    fn wants_more(&self, needed: u64) -> bool {
+        self.requests.is_some_and(|requests| requests < needed) && self.times.len() < Self::MOST
+    }
+
+    fn add(&mut self, earlier: &Busy) {
+        self.times.push((earlier.start, earlier.end));
+        if let (Some(blocks), Some(more)) = (&mut self.blocks, Self::few_blocks(earlier)) {
+            blocks.extend(more);
         }
-        self.requests = self.requests.map(|requests| requests + hour.requests);
+        self.requests = (self.requests).map(|requests| requests + earlier.requests);
     }
 
-    /// Of so many blocks, how many are read at first to find `needed` requests.
-    fn first_piece(&self, blocks: usize, needed: u64) -> usize {
-        let blocks = blocks as u64;
-        let piece = match self.requests {
-            Some(requests) if requests > needed => blocks.saturating_mul(needed) / requests,
-            Some(_) => blocks,
-            None => 1,
-        };
-        usize::try_from(piece).unwrap_or(usize::MAX).max(1)
+    /// Its times, as far as they are from `from` and before `to`.
+    fn within(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, Timestamp)> {
+        let within = |(start, end): &(Timestamp, Timestamp)| (from.max(*start), to.min(*end));
+        self.times.iter().map(within).collect()
     }
 }
 
-/// The newest requests in these hours that `filter` lets through, at most `needed`, newest first; without some of the
+/// Times, the newest first, with those in one that follow upon each other.
+fn joined(times: Vec<(Timestamp, Timestamp)>) -> Vec<(Timestamp, Timestamp)> {
+    let mut joined: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(times.len());
+    for (from, to) in times {
+        match joined.last_mut() {
+            Some((start, _)) if *start == to => *start = from,
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}
+
+/// Of so many blocks that have so many requests, how many are read at first to find `needed` requests.
+fn first_piece(blocks: usize, requests: Option<u64>, needed: u64) -> usize {
+    let blocks = blocks as u64;
+    let piece = match requests {
+        Some(requests) if requests > needed => blocks.saturating_mul(needed) / requests,
+        Some(_) => blocks,
+        None => 1,
+    };
+    usize::try_from(piece).unwrap_or(usize::MAX).max(1)
+}
+
+/// The newest requests in a group of hours, or of spans whose blocks are known, that `filter` lets through, at most `needed`, newest first; without some of the
 /// newest `skip`, whose number comes along.
 async fn newest_of(
     db: &mut Db<'_>,
     filter: &LogFilter,
     time: &Time,
-    hours: Hours,
+    group: Group,
     (skip, needed): (u64, u64),
 ) -> Result<(Vec<Found>, u64)> {
-    let within = |(start, end): &(Timestamp, Timestamp)| (time.from.max(*start), time.to.min(*end));
-    let times: Vec<_> = hours.times.iter().map(within).collect();
+    let times = joined(group.within(time.from, time.to));
     let (Some((_, to)), Some((from, _))) = (times.first(), times.last()) else {
         return Ok((Vec::new(), 0));
     };
     let filter = filter.within(*from, *to);
-    let mut places = blocks::overlapping(db, time.reach, &times).await?;
+    let mut places = match group.blocks {
+        Some(blocks) => blocks::places(db, blocks).await?,
+        None => blocks::overlapping(db, time.reach, &times, &filter).await?,
+    };
     let passed = pass_over(&mut places, skip, &filter);
     let needed = needed.saturating_sub(passed);
-    let hours = Hours {
-        requests: (hours.requests).map(|requests| requests.saturating_sub(passed)),
-        ..hours
-    };
-    let mut pieces = hours.first_piece(places.len(), needed);
+    let requests = (group.requests).map(|requests| requests.saturating_sub(passed));
+    let mut pieces = first_piece(places.len(), requests, needed);
     let needed = usize::try_from(needed).unwrap_or(usize::MAX);
     let mut rest = places.as_slice();
     let mut found: Vec<Found> = Vec::new();
@@ -166,20 +202,18 @@ async fn newest_of(
         let (piece, later) = rest.split_at(rest.len().min(pieces));
         rest = later;
         pieces *= 2;
-        let matching = blocks::matches(db, piece, &filter).await?;
-        seen += matching.len() as u64;
-        found.extend(matching);
-        keep_newest(&mut found, needed);
+        let matching = blocks::matches(db, piece, &filter, needed).await?;
+        seen += matching.amount;
+        found.extend(matching.newest);
+        blocks::keep_newest(&mut found, needed, |it| (it.at, it.request));
         // What is in the blocks that are left was admitted no later than the first of them ends.
         let is_settled = found.len() == needed
-            && rest
-                .first()
-                .is_none_or(|next| found.iter().all(|(at, ..)| *at > next.last_at));
-        if is_settled || hours.requests.is_some_and(|expected| seen >= expected) {
+            && (rest.first()).is_none_or(|next| found.iter().all(|it| it.at > next.last_at));
+        if is_settled || requests.is_some_and(|expected| seen >= expected) {
             break;
         }
     }
-    found.sort_unstable_by_key(|(at, request, _)| Reverse((*at, *request)));
+    found.sort_unstable_by_key(|it| Reverse((it.at, it.request)));
     Ok((found, passed))
 }
 
@@ -212,13 +246,6 @@ fn pass_over(places: &mut Vec<Place>, skip: u64, filter: &LogFilter) -> u64 {
     passed
 }
 
-fn keep_newest(found: &mut Vec<Found>, needed: usize) {
-    if found.len() > needed {
-        found.select_nth_unstable_by_key(needed, |(at, request, _)| Reverse((*at, *request)));
-        found.truncate(needed);
-    }
-}
-
 pub(super) async fn count(db: &mut Db<'_>, filter: &LogFilter) -> Result<u64> {
     let Some(Time { from, to, reach }) = Time::of(db, filter).await? else {
         return Ok(0);
@@ -241,13 +268,13 @@ async fn count_read(db: &mut Db<'_>, reach: Reach, filter: &LogFilter) -> Result
     }
     let is_whole =
         |place: &Place| !filter.has_dimensions() && place.first_at >= from && place.last_at < to;
-    let (whole, parts): (Vec<_>, Vec<_>) = blocks::overlapping(db, reach, &[(from, to)])
+    let (whole, parts): (Vec<_>, Vec<_>) = blocks::overlapping(db, reach, &[(from, to)], filter)
         .await?
         .into_iter()
         .partition(is_whole);
     let mut amount = whole.iter().map(|place| place.requests).sum();
     for piece in parts.chunks(blocks::MOST_AT_ONCE) {
-        amount += blocks::matches(db, piece, filter).await?.len() as u64;
+        amount += blocks::matches(db, piece, filter, 0).await?.amount;
     }
     Ok(amount)
 }

@@ -239,24 +239,30 @@ pub(super) struct Busy {
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
     pub(super) requests: u64,
+    /// No block before the first nor after the last has one of them. Sums of earlier releases do not know.
+    pub(super) blocks: Option<(i64, i64)>,
 }
 
-/// The spans between `from` and `to` with such requests, oldest first. Those at the ends may be in it in part.
+/// The spans with such requests in these times, each from an instant and before another; oldest first. Those at the ends
+/// of a time may be in it in part.
 pub(super) async fn busy(
     db: &mut Db<'_>,
     filter: &LogFilter,
     span: Span,
-    from: Timestamp,
-    to: Timestamp,
+    times: &[(Timestamp, Timestamp)],
 ) -> Result<Vec<Busy>> {
-    let mut statement =
-        query("select start, cast(sum(requests) as bigint) as requests from usage_sums where ");
-    let run = Run {
+    let mut statement = query(
+        "select start, cast(sum(requests) as bigint) as requests, min(first_block) as first_block,
+             case when count(last_block) = count(*) then max(last_block) end as last_block
+         from usage_sums where ",
+    );
+    let run = |(from, to): &(Timestamp, Timestamp)| Run {
         span,
-        from: span.start_of(from),
-        to,
+        from: span.start_of(*from),
+        to: *to,
     };
-    push_run(&mut statement, filter, Split::of(filter, None), run);
+    let runs: Vec<Run> = times.iter().map(run).collect();
+    push_condition(&mut statement, filter, Split::of(filter, None), span, &runs);
     statement.push(" group by start order by start");
     let rows = db.rows(statement).await?;
     rows.iter()
@@ -267,6 +273,9 @@ pub(super) async fn busy(
                 start,
                 end: start.saturating_add_micros(span.micros()),
                 requests: row.unsigned("requests")?,
+                blocks: row
+                    .get::<Option<i64>>("first_block")?
+                    .zip(row.get("last_block")?),
             })
         })
         .collect()
@@ -299,7 +308,7 @@ pub(super) fn push_runs(query: &mut Query, filter: &LogFilter, split: Split, run
                  input_tokens, output_tokens, cost, duration_micros
              from usage_sums where ",
         );
-        push_run(query, filter, split, *run);
+        push_condition(query, filter, split, run.span, &[*run]);
         separator = " union all ";
     }
     query.push(if runs.is_empty() {
@@ -309,21 +318,32 @@ pub(super) fn push_runs(query: &mut Query, filter: &LogFilter, split: Split, run
     });
 }
 
-fn push_run(query: &mut Query, filter: &LogFilter, split: Split, run: Run) {
+/// Appends which sums are those of these runs, all of the same span.
+fn push_condition(query: &mut Query, filter: &LogFilter, split: Split, span: Span, runs: &[Run]) {
     query.push("split = ");
     query.push_value(split.code());
     query.push(" and span = ");
-    query.push_value(run.span.hours());
+    query.push_value(span.hours());
     // The primary key has the columns in this order: with a value for each before it, a condition on a later one says
     // where to look instead of what to leave out.
-    if let Some(starts) = run.starts() {
+    if let Some(starts) = runs
+        .iter()
+        .map(|run| run.starts())
+        .collect::<Option<Vec<_>>>()
+    {
         query.push(" and start in ");
-        query.push_list(starts);
+        query.push_list(starts.into_iter().flatten());
     } else {
-        query.push(" and start >= ");
-        query.push_value(run.from);
-        query.push(" and start < ");
-        query.push_value(run.to);
+        let mut separator = " and (";
+        for run in runs {
+            query.push(separator);
+            query.push("start >= ");
+            query.push_value(run.from);
+            query.push(" and start < ");
+            query.push_value(run.to);
+            separator = " or ";
+        }
+        query.push(")");
     }
     for (dimension, is_empty) in EMPTY {
         if !split.has(dimension) {

@@ -6,6 +6,7 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::accounting::LogEntry;
 use tollgate_domain::ids::RequestId;
 
+use super::LogFilter;
 use super::blocks::{self, Place};
 use crate::error::Result;
 use crate::tx::Db;
@@ -31,7 +32,10 @@ impl Walk {
     pub async fn start(db: impl Into<Db<'_>>, from: Timestamp, to: Timestamp) -> Result<Self> {
         let mut db = db.into();
         let mut places = match blocks::reach(&mut db).await? {
-            Some(reach) => blocks::overlapping(&mut db, reach, &[(from, to)]).await?,
+            Some(reach) => {
+                let everything = LogFilter::default();
+                blocks::overlapping(&mut db, reach, &[(from, to)], &everything).await?
+            }
             None => Vec::new(),
         };
         places.sort_by_key(|place| std::cmp::Reverse((place.first_at, place.id)));

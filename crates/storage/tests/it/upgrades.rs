@@ -1,6 +1,7 @@
 //! Databases of earlier layouts, with rows in them: what the migrations make of those is what the storage functions read.
 
 mod lists;
+mod log;
 mod records;
 mod usage;
 

@@ -87,21 +87,17 @@ impl Block {
         Ok(block)
     }
 
-    /// The requests in `content` that `filter` lets through: when each was admitted, and its id. A block that has none
-    /// is mostly told by its head.
-    pub(crate) fn matches_in(
-        content: &[u8],
-        filter: &LogFilter,
-    ) -> Result<Vec<(Timestamp, RequestId)>> {
+    /// As [`Self::decode`]; `None` when what the block lists says that `filter` lets none of its requests through.
+    pub(crate) fn decode_for(content: &[u8], filter: &LogFilter) -> Result<Option<Self>> {
         let (mut block, mut from) = Self::decode_head(content)?;
         let may_match = block.subjects.iter().any(|subject| subject.is_of(filter))
             && block.targets.iter().any(|target| target.is_of(filter))
             && (filter.is_shadowed != Some(true) || !block.shadows.is_empty());
         if !may_match {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         block.decode_rows(&mut from)?;
-        Ok(block.matches(filter))
+        Ok(Some(block))
     }
 
     /// What the rows name; they are still to be read.

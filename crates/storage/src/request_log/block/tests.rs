@@ -1,3 +1,5 @@
+mod kinds;
+
 use tollgate_domain::access::Endpoint;
 use tollgate_domain::accounting::{Ending, HoldFacts, LogEntry, Outcome, Shadow};
 use tollgate_domain::ids::{CopyId, ProfileId, RequestId, UserId, VirtualKeyId};

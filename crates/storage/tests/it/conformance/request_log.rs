@@ -325,6 +325,47 @@ on_both_engines! {
         check_pages(&fixture.store, &entries, &of_model, 2).await;
     }
 
+    async fn blocks_without_what_is_looked_for_are_not_opened(fixture: &Fixture) {
+        let store = &fixture.store;
+        // Six blocks in one hour. The first and the last have a rare request, and the second another one.
+        let mut entries = requests_at(1..=3_000, |number, _| number / 2);
+        for (entry, number) in entries.iter_mut().zip(1..) {
+            entry.facts.provider = match number {
+                100 | 2_900 => "rare",
+                700 => "single",
+                _ => "openai",
+            }.parse().unwrap();
+        }
+        fold_in_pieces(store, &entries).await;
+        let damage = "update request_log_blocks set content = first_request where id in (3, 4, 5) returning 'damaged'";
+        assert_eq!(fixture.read_text(damage).await, "damaged");
+        let of_provider = |name: &str| LogFilter { provider: Some(name.parse().unwrap()), ..everything() };
+        // Whole hours are counted without the log, and parts of them are read.
+        let before = |seconds| LogFilter { to: Some(at(seconds)), ..of_provider("rare") };
+        for (filter, found) in [
+            (of_provider("rare"), &[2_900, 100][..]),
+            (before(1_451), &[2_900, 100]),
+            (before(1_400), &[100]),
+            (of_provider("single"), &[700]),
+        ] {
+            let rows = request_log::list(store, &filter, PageRequest::default()).await.unwrap();
+            let rows: Vec<&LogEntry> = rows.iter().map(|row| &row.entry).collect();
+            let expected: Vec<&LogEntry> = found.iter().map(|number| &entries[number - 1]).collect();
+            assert_eq!(rows, expected, "{filter:?}");
+            assert_eq!(request_log::count(store, &filter).await.unwrap(), found.len() as u64);
+        }
+        let fails = async |filter| request_log::list(store, &filter, PageRequest::default()).await.is_err();
+        assert!(fails(LogFilter { to: Some(at(1_200)), ..of_provider("openai") }).await);
+        // A block of an earlier release does not say what it has, nor do sums say where it is.
+        let forget = "update request_log_blocks set kinds = null where id = 4 returning 'forgotten'";
+        assert_eq!(fixture.read_text(forget).await, "forgotten");
+        assert!(fails(of_provider("rare")).await);
+        assert!(!fails(of_provider("single")).await);
+        let forget = "update usage_sums set last_block = null where provider = 'single' returning 'forgotten'";
+        assert_eq!(fixture.read_text(forget).await, "forgotten");
+        assert!(fails(of_provider("single")).await);
+    }
+
     async fn rows_of_the_first_layout_are_kept(fixture: &Fixture) {
         let mut fold = batch(0, 10);
         fold.log = vec![ended(1, Outcome::Reported, 10)];
