@@ -84,7 +84,9 @@ pub(super) async fn tell(
         .filter(|change| change.amount > 0)
         .filter_map(|change| {
             let watch = watches.by_meter.get(&meter_of(change.key))?;
-            Some((change.key, (watch, change)))
+            watch
+                .counts_over(change.key.duration)
+                .then_some((change.key, (watch, change)))
         })
         .collect();
     let mut reached = Vec::new();
@@ -172,11 +174,18 @@ impl Watch {
         }));
     }
 
+    /// Whether this is the limit's duration. What a request was admitted under before an edit of it counts there to its
+    /// end, and says nothing of the new limit.
+    fn counts_over(&self, duration: ResetDuration) -> bool {
+        let window = self.meter.window.as_ref();
+        window.is_some_and(|spec| spec.duration == duration)
+    }
+
     /// Whether this is the counter that the limit counts on now.
     fn is_in_window(&self, counter: &CounterAmount, now: Timestamp) -> bool {
-        self.meter.window.as_ref().is_some_and(|spec| {
-            counter.key.duration == spec.duration && counter.key.window == spec.window(now).key
-        })
+        let window = self.meter.window.as_ref();
+        self.counts_over(counter.key.duration)
+            && window.is_some_and(|spec| counter.key.window == spec.window(now).key)
     }
 }
 

@@ -86,15 +86,17 @@ on_both_engines! {
     async fn only_windows_that_run_or_are_named_are_handed_out(fixture: &Fixture) {
         let store = &fixture.store;
         let mut piece = batch(0, 100);
-        piece.counters = vec![amount(1, 50, 5), amount(2, 100, 6), amount(3, 101, 7), amount(4, 50, 8)];
-        piece.opened = vec![hold(1, vec![amount(1, 50, 90)])];
+        // What ends at the last instant has ended.
+        let just_ended = amount(5, 100, 9);
+        piece.counters = vec![amount(1, 50, 5), amount(2, 100, 6), amount(3, 101, 7), amount(4, 50, 8), just_ended];
+        piece.opened = vec![hold(1, vec![amount(1, 50, 90)]), hold(3, vec![amount(5, 100, 90)])];
         piece.in_doubt = vec![hold(2, vec![amount(4, 50, 3)])];
         piece.log = vec![ended(2, Outcome::InDoubt, 3)];
         store.fold(&piece).await.unwrap();
         let state = store.ledger_state().await.unwrap();
         let mut counters = state.counters.clone();
         counters.sort_by_key(|counter| counter.key);
-        assert_eq!(counters, [amount(1, 50, 5), amount(3, 101, 7), amount(4, 50, 8)]);
+        assert_eq!(counters, [amount(1, 50, 5), amount(3, 101, 7), amount(4, 50, 8), just_ended]);
         assert_eq!(state.in_doubt, [hold(2, vec![amount(4, 50, 3)])]);
     }
 

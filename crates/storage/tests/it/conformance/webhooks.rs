@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use tollgate_domain::accounting::CounterAmount;
+use tollgate_domain::accounting::{CounterAmount, CounterKey, FoldBatch};
 use tollgate_domain::events::EventKind;
 use tollgate_domain::ids::{AuditEntryId, ProfileId, WebhookId};
-use tollgate_domain::limits::{MeterKind, ResetDuration, Window, WindowKey, WindowSpec};
+use tollgate_domain::limits::{Meter, MeterKind, ResetDuration, Window, WindowKey, WindowSpec};
 use tollgate_storage::audit::{self, AuditFilter, NewAuditEntry};
 use tollgate_storage::webhooks::deliveries::{self, Attempt, DeliveryState, Next};
 use tollgate_storage::webhooks::{self, StoredWebhook};
@@ -25,6 +25,19 @@ pub(super) fn hook(number: u128, events: &[EventKind]) -> StoredWebhook {
         created_at: at(i64::try_from(number).unwrap()),
         updated_at: at(i64::try_from(number).unwrap()),
     }
+}
+
+/// A limit of line 50, by the hour.
+fn hourly(name: &str, kind: MeterKind, limit: i64) -> Meter {
+    let mut meter = entities::meter(name, kind, limit);
+    meter.id.line = uuid(50);
+    meter.window = Some(WindowSpec {
+        duration: ResetDuration::Hour,
+        anchor: at(0),
+        zone: None,
+        quarter_start_month: 1,
+    });
+    meter
 }
 
 fn rotated(number: u128) -> NewAuditEntry {
@@ -192,10 +205,8 @@ on_both_engines! {
         let store = &fixture.store;
         let asked = hook(1, &[EventKind::BudgetThreshold]);
         in_tx!(store, tx => webhooks::create(&mut tx, &asked).await.unwrap());
-        let mut meter = entities::meter("budget", MeterKind::Money, 1_000);
-        meter.id.line = uuid(50);
         let watch = Watch {
-            meter: Arc::new(meter),
+            meter: Arc::new(hourly("budget", MeterKind::Money, 1_000)),
             percents: [50, 100].into(),
             profile: ProfileId(4),
             user: Some(user_id(1)),
@@ -219,6 +230,14 @@ on_both_engines! {
         assert_eq!(fold(3, 60, 600).await, 1, "all of it");
         assert_eq!(fold(4, 60, -900).await, 0, "it was credited");
         assert_eq!(fold(5, 60, 900).await, 0, "and is told once all the same");
+        // What was reached while nobody looked is told when something is spent, not when something is given back.
+        let mut unseen = journal::batch(6, 7);
+        unseen.counters = vec![CounterAmount { key: CounterKey { window: WindowKey(7), ..journal::amount(50, 60, 0).key }, ..journal::amount(50, 60, 900) }];
+        store.fold(&unseen).await.unwrap();
+        unseen = FoldBatch { counters: unseen.counters, ..journal::batch(7, 8) };
+        unseen.counters[0].amount = -100;
+        let watches = Watches { by_meter: [(watch.meter.id, watch.clone())].into(), now: at(7), ids: &ids };
+        assert_eq!(store.fold_watched(&unseen, Some(&watches)).await.unwrap(), 0);
         let filter = AuditFilter { action: Some("reach_threshold".to_owned()), ..AuditFilter::default() };
         let entries = audit::list(store, &filter, PageRequest::default()).await.unwrap().items;
         assert_eq!(entries.len(), 2);
@@ -238,6 +257,27 @@ on_both_engines! {
         }
     }
 
+    // A request that was admitted before the edit is charged to the windows of then; the new limit is another matter.
+    async fn what_counts_over_another_duration_is_not_told_of(fixture: &Fixture) {
+        let store = &fixture.store;
+        let watch = Watch {
+            meter: Arc::new(hourly("budget", MeterKind::Money, 10)),
+            percents: [50].into(),
+            profile: ProfileId(4),
+            user: None,
+        };
+        let ids = SequentialIds::default();
+        let watches = Watches { by_meter: [(watch.meter.id, watch)].into(), now: at(1), ids: &ids };
+        let mut batch = journal::batch(0, 1);
+        let monthly = journal::amount(50, 3_600, 9);
+        batch.counters = vec![CounterAmount { key: CounterKey { duration: ResetDuration::Month, ..monthly.key }, ..monthly }];
+        assert_eq!(store.fold_watched(&batch, Some(&watches)).await.unwrap(), 0);
+        assert_eq!(store.tell_reached(&watches).await.unwrap(), 0);
+        let mut hourly = journal::batch(1, 2);
+        hourly.counters = vec![monthly];
+        assert_eq!(store.fold_watched(&hourly, Some(&watches)).await.unwrap(), 1);
+    }
+
     async fn a_limit_that_became_lower_is_told_by_what_runs_now(fixture: &Fixture) {
         let store = &fixture.store;
         let window = |number: i64| Window {
@@ -247,19 +287,14 @@ on_both_engines! {
         };
         let mut batch = journal::batch(0, 1);
         let count = |line, number, amount| CounterAmount::new(uuid(line), MeterKind::Money, ResetDuration::Hour, window(number), amount);
-        // The last window was full, the running one is half full, and a line of another duration is not asked about.
-        batch.counters = vec![count(50, 0, 1_000), count(50, 1, 500), count(51, 1, 499)];
+        // The last window was full, the running one is half full, and a later one, into which an edit or a clock that
+        // steps back put what does not count now, is not asked about.
+        batch.counters = vec![count(50, 0, 1_000), count(50, 1, 500), count(50, 2, 1_000), count(51, 1, 499)];
         store.fold(&batch).await.unwrap();
         let ids = SequentialIds::default();
         let watch = |line, limit, percents: &[u32]| {
-            let mut meter = entities::meter("budget", MeterKind::Money, limit);
+            let mut meter = hourly("budget", MeterKind::Money, limit);
             meter.id.line = uuid(line);
-            meter.window = Some(WindowSpec {
-                duration: ResetDuration::Hour,
-                anchor: at(0),
-                zone: None,
-                quarter_start_month: 1,
-            });
             Watch { meter: Arc::new(meter), percents: percents.into(), profile: ProfileId(4), user: None }
         };
         let tell = async |limit, now| {
@@ -272,16 +307,15 @@ on_both_engines! {
         assert_eq!(tell(1_000, now).await, 1, "half of it");
         assert_eq!(tell(1_000, now).await, 0, "that was told");
         assert_eq!(tell(500, now).await, 2, "all of it, and of the other line what is over a half");
-        assert_eq!(tell(1, at(2 * 3_600)).await, 0, "a new window has nothing");
+        assert_eq!(tell(1, at(3 * 3_600)).await, 0, "a new window has nothing");
         let filter = AuditFilter { action: Some("reach_threshold".to_owned()), ..AuditFilter::default() };
         assert_eq!(audit::list(store, &filter, PageRequest::default()).await.unwrap().total, 3);
     }
 
     async fn a_new_window_has_thresholds_of_its_own(fixture: &Fixture) {
         let store = &fixture.store;
-        let mut meter = entities::meter("limit", MeterKind::Requests, 10);
-        meter.id.line = uuid(50);
-        let watch = Watch { meter: Arc::new(meter), percents: [80].into(), profile: ProfileId(4), user: None };
+        let meter = Arc::new(hourly("limit", MeterKind::Requests, 10));
+        let watch = Watch { meter, percents: [80].into(), profile: ProfileId(4), user: None };
         let ids = SequentialIds::default();
         for (from, start) in [(0, 0), (1, 3_600)] {
             let mut batch = journal::batch(from, from + 1);
