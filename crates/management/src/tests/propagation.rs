@@ -277,10 +277,20 @@ async fn role_defaults_come_and_go_with_the_role(app: TestApp) {
     assert_eq!(details.body["roles"][0]["role_name"], "Lab");
     assert_eq!(details.body["user_count"], 1);
     let copies = format!("{USERS}/{user}/access-profiles");
+    // What usage hangs on: the copy, its line, and where the line's windows begin.
+    let counted = async || {
+        let held = app.get(&copies).await.expect(200).body["access_profiles"].clone();
+        let is_of_role = |copy: &&serde_json::Value| copy["parent_profile_id"] == profile;
+        let copy = held.as_array().unwrap().iter().find(is_of_role).unwrap();
+        let line = &copy["budgets"][0];
+        json!([copy["id"], line["id"], line["last_reset"], line["resets_at"]])
+    };
+    let counted_before = counted().await;
     app.post(&copies, &format!(r#"{{"access_profile_id": {by_hand}}}"#))
         .await
         .expect(201);
     set_role(other).await;
+    app.clock.advance(std::time::Duration::from_hours(1));
     let left = app.get(&copies).await.body["access_profiles"].clone();
     assert_eq!(
         (
@@ -294,6 +304,7 @@ async fn role_defaults_come_and_go_with_the_role(app: TestApp) {
         back.body["virtual_key"].is_null(),
         "the key outlived the change"
     );
+    assert_eq!(counted().await, counted_before, "leaving is no reset");
     assert_eq!(
         app.get(&copies).await.body["access_profiles"]
             .as_array()
