@@ -1,5 +1,7 @@
 """What happens to limits while people live with them: lines that are added, shared and taken away, on real traffic."""
 
+import json
+
 import httpx
 import pytest
 
@@ -50,6 +52,37 @@ def test_a_limit_that_is_added_to_a_used_profile_starts_at_zero(upstream, call, 
     assert (second.status_code, refusal["code"]) == (402, "budget_exceeded")
     assert refusal["details"]["limit"] == new, "the refusal names the line that is full"
     assert refusal["details"]["resets_at"]
+
+
+def test_what_the_audit_trail_says_of_a_changed_duration_is_what_counts(upstream, call, unique):
+    api = upstream.api
+    profile = api.add_profile(
+        unique, provider_configs=[{"provider_name": upstream.provider, "all_models_allowed": True}],
+        budgets=[{"max_limit": 10, "reset_duration": "1M"}],
+    )
+    user = api.add_user(unique)
+    key = api.assign(user, profile["id"])["virtual_key"]["value"]
+    path = f"/api/governance/access-profiles/{profile['id']}"
+
+    def propagated(duration, **fields):
+        """What starts anew, by the audit trail; and what the holder sees."""
+        line = {"id": profile["budgets"][0]["id"], "max_limit": 10, "reset_duration": duration}
+        api.put(path, {"budgets": [line], **fields})
+        api.post(f"{path}/propagate", {"fields": ["budgets"]}, expect=200)
+        entry = api.get(f"{path}/audit-logs?action=propagate&limit=1")["audit_logs"][0]
+        return json.loads(entry["metadata"]).get("usage_starts_anew"), budgets(api, key)[10]["used"]
+
+    def starts_anew(before, after, used):
+        limit = {"scope": "total", "kind": "money", "reset_duration_before": before, "reset_duration": after,
+                 "used": used}
+        return [{"limits": [limit], "user_ids": [user], "group_ids": []}]
+
+    cost = float(call(key).headers["x-tollgate-cost-usd"])
+    assert propagated("1d") == (starts_anew("1M", "1d", 0), 0)
+    daily = float(call(key).headers["x-tollgate-cost-usd"])
+    assert budgets(api, key)[10]["used"] == daily
+    assert propagated("1d", calendar_aligned=True, time_zone="Pacific/Kiritimati") == (None, daily)
+    assert propagated("1M") == (starts_anew("1d", "1M", cost), cost), "what counted by the month before"
 
 
 def test_members_of_a_team_share_its_limit_and_not_each_others(upstream, call, unique):
