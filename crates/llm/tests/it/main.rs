@@ -3,6 +3,7 @@
 
 mod adapters;
 mod allocations;
+mod costs;
 mod dialects;
 mod envelope;
 mod golden;
