@@ -2,12 +2,12 @@
 
 use tollgate_domain::ErrorKind;
 use tollgate_domain::access::Outcome;
-use tollgate_domain::access::profile::Reservation;
+use tollgate_domain::access::profile::{Reservation, UserCopy};
 use tollgate_domain::catalog::{Catalog, ModelInfo, ModelPrice};
 use tollgate_domain::limits::{Boost, MeterKind};
 use tollgate_domain::snapshot::{GroupProfileMode, KeyHolder};
 
-use crate::world::{NOW, World, allow_unknown_prices, budget, config, copy};
+use crate::world::{NOW, World, allow_unknown_prices, budget, config, copy, in_shadow};
 
 #[test]
 fn nothing_is_granted_by_default() {
@@ -287,6 +287,50 @@ fn a_bound_asked_for_above_binds_the_payer() {
     world.key.meters = with_budget.compile().unwrap().meters;
     assert!(world.plan("alpha/a1").candidates[0].estimate.is_bound);
     assert_eq!(holder.settings.reservation, Reservation::Estimate);
+}
+
+/// A budget on one provider is as much a budget as one on everything: of the key's own list, and of a profile that caps.
+#[test]
+fn a_bound_asked_for_by_a_cap_binds_the_payer() {
+    type Limits = fn(&mut UserCopy);
+    let both = || vec![config("alpha", "*", ""), config("beta", "*", "")];
+    let capping = |limits: Limits| {
+        let mut cap = copy(9, both());
+        cap.content.reservation = Reservation::Bound;
+        limits(&mut cap);
+        cap
+    };
+    let is_bound = |world: &World, name: &str| world.plan(name).candidates[0].estimate.is_bound;
+    let on_all = |cap: &mut UserCopy| cap.content.limits.budgets = vec![budget(10, "5")];
+    let on_alpha = |cap: &mut UserCopy| {
+        cap.content.provider_configs[0].limits.budgets = vec![budget(10, "5")];
+    };
+    let without = |_: &mut UserCopy| {};
+    let limits: [(Limits, bool, bool); 3] = [
+        (without, false, false),
+        (on_all, true, true),
+        (on_alpha, true, false),
+    ];
+    for (limits, alpha, beta) in limits {
+        let holding = || World::new().with_copy(&copy(1, both()));
+        let capped = |cap: &UserCopy| holding().with_team_profile(GroupProfileMode::Restrict, cap);
+        let mut worlds = vec![capped(&capping(limits))];
+        let mut own = holding();
+        let content = capping(limits).compile().unwrap();
+        own.key.grants.clone_from(&content.grants);
+        own.key.meters.clone_from(&content.meters);
+        own.key.settings = content.settings;
+        worlds.push(own);
+        for world in &worlds {
+            assert_eq!(is_bound(world, "alpha/a1"), alpha);
+            assert_eq!(is_bound(world, "beta/b1"), beta);
+        }
+        let shadow = capped(&in_shadow(capping(limits)));
+        assert!(
+            !is_bound(&shadow, "alpha/a1"),
+            "a cap in shadow caps nothing"
+        );
+    }
 }
 
 /// Images and audio fit the context, where that is known; what else has no bound is still refused.

@@ -283,7 +283,12 @@ async fn role_defaults_come_and_go_with_the_role(app: TestApp) {
         let is_of_role = |copy: &&serde_json::Value| copy["parent_profile_id"] == profile;
         let copy = held.as_array().unwrap().iter().find(is_of_role).unwrap();
         let line = &copy["budgets"][0];
-        json!([copy["id"], line["id"], line["last_reset"], line["resets_at"]])
+        json!([
+            copy["id"],
+            line["id"],
+            line["last_reset"],
+            line["resets_at"]
+        ])
     };
     let counted_before = counted().await;
     app.post(&copies, &format!(r#"{{"access_profile_id": {by_hand}}}"#))

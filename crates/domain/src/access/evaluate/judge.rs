@@ -3,7 +3,7 @@
 use super::caller::{Caller, Source};
 use super::credentials::credentials;
 use super::findings::Judged;
-use super::needs::{Amounts, Target, needs};
+use super::needs::{Amounts, Target, meters_of, needs};
 use super::routes::Route;
 use crate::access::estimate::{Estimate, Learned};
 use crate::access::plan::{Candidate, Refusal};
@@ -137,13 +137,29 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether the key or a group has a budget of its own that must not be passed.
+    /// Whether the key, a group or a profile that caps has a budget of its own for this request that must not be passed.
     fn is_bound_above(&self) -> bool {
-        let (key, groups) = (self.caller.key, &self.caller.groups);
-        let of_groups = groups.iter().map(|group| (&group.meters, group.settings));
-        std::iter::once((&key.meters, key.settings))
+        let Route {
+            provider, model, ..
+        } = *self.route;
+        let Caller {
+            key, groups, caps, ..
+        } = self.caller;
+        let of_key = (&key.meters, self.caller.key_grant(provider), key.settings);
+        let of_groups = groups
+            .iter()
+            .map(|group| (&group.meters, None, group.settings));
+        let of_caps = caps
+            .iter()
+            .filter(|copy| !copy.settings.shadow)
+            .map(|copy| (&copy.meters, copy.grant(&provider.name), copy.settings));
+        std::iter::once(of_key)
             .chain(of_groups)
-            .filter(|(_, settings)| settings.reservation == Reservation::Bound)
-            .any(|(meters, _)| meters.iter().any(|meter| meter.id.kind == MeterKind::Money))
+            .chain(of_caps)
+            .filter(|(.., settings)| settings.reservation == Reservation::Bound)
+            .any(|(meters, grant, _)| {
+                let mut all = meters.iter().chain(meters_of(grant, Some(model)));
+                all.any(|meter| meter.id.kind == MeterKind::Money)
+            })
     }
 }

@@ -92,7 +92,8 @@ pub(super) fn needs(
     needs
 }
 
-fn meters_of<'a>(
+/// What a grant says of its provider's money and rates, for this model.
+pub(super) fn meters_of<'a>(
     grant: Option<&'a ProviderGrant>,
     model: Option<&'a str>,
 ) -> impl Iterator<Item = &'a Arc<Meter>> {
