@@ -6,7 +6,7 @@ use crate::test_app::{TestApp, on_both_engines};
 
 const PROFILES: &str = "/api/governance/access-profiles";
 const USERS: &str = "/api/governance/users";
-const BASE: &str =
+pub(super) const BASE: &str =
     r#"{"name": "Base", "budgets": [{"max_limit": 10, "reset_duration": "1M"}], "tags": ["a"]}"#;
 
 pub(super) struct Held {
@@ -239,96 +239,6 @@ async fn propagate_takes_a_list_of_users_and_resets_usage(app: TestApp) {
         app.post(&run, r#"{"fields": ["colour"]}"#).await.error(),
         (400, "invalid_value", "/fields/0")
     );
-}
-
-on_both_engines!(role_defaults_come_and_go_with_the_role);
-async fn role_defaults_come_and_go_with_the_role(app: TestApp) {
-    let profile = app.add_profile(BASE).await;
-    let by_hand = app.add_profile(r#"{"name": "By hand"}"#).await;
-    let roles = "/api/governance/rbac/roles";
-    let role = app.post(roles, r#"{"name": "Lab"}"#).await.expect(201).body["role"]["id"].clone();
-    let other = app
-        .post(roles, r#"{"name": "Other"}"#)
-        .await
-        .expect(201)
-        .body["role"]["id"]
-        .clone();
-    let user = app.add_user("ada").await;
-    let set_role = |id: serde_json::Value| {
-        let (path, body) = (
-            format!("{USERS}/{user}/role"),
-            format!(r#"{{"role_id": {id}}}"#),
-        );
-        let app = &app;
-        async move { app.put(&path, &body).await.expect(200) }
-    };
-    set_role(role.clone()).await;
-    let attach = format!("{PROFILES}/{profile}/roles");
-    let body =
-        format!(r#"{{"role_ids": [{role}], "is_default": true, "apply_to_existing": true}}"#);
-    let attached = app.post(&attach, &body).await.expect(200);
-    assert_eq!(attached.body["users_applied"], 1);
-    assert!(
-        attached
-            .text_at("/virtual_keys/0/value")
-            .starts_with("sk-tg-")
-    );
-    let details = app.get(&format!("{PROFILES}/{profile}")).await;
-    assert_eq!(details.body["roles"][0]["role_name"], "Lab");
-    assert_eq!(details.body["user_count"], 1);
-    let copies = format!("{USERS}/{user}/access-profiles");
-    // What usage hangs on: the copy, its line, and where the line's windows begin.
-    let counted = async || {
-        let held = app.get(&copies).await.expect(200).body["access_profiles"].clone();
-        let is_of_role = |copy: &&serde_json::Value| copy["parent_profile_id"] == profile;
-        let copy = held.as_array().unwrap().iter().find(is_of_role).unwrap();
-        let line = &copy["budgets"][0];
-        json!([
-            copy["id"],
-            line["id"],
-            line["last_reset"],
-            line["resets_at"]
-        ])
-    };
-    let counted_before = counted().await;
-    app.post(&copies, &format!(r#"{{"access_profile_id": {by_hand}}}"#))
-        .await
-        .expect(201);
-    set_role(other).await;
-    app.clock.advance(std::time::Duration::from_hours(1));
-    let left = app.get(&copies).await.body["access_profiles"].clone();
-    assert_eq!(
-        (
-            left.as_array().unwrap().len(),
-            &left[0]["parent_profile_id"]
-        ),
-        (1, &json!(by_hand))
-    );
-    let back = set_role(role.clone()).await;
-    assert!(
-        back.body["virtual_key"].is_null(),
-        "the key outlived the change"
-    );
-    assert_eq!(counted().await, counted_before, "leaving is no reset");
-    assert_eq!(
-        app.get(&copies).await.body["access_profiles"]
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-    let new = format!(r#"{{"name": "Eve", "email": "eve@example.com", "role_id": {role}}}"#);
-    assert!(app.post(USERS, &new).await.expect(201).body["virtual_key"].is_object());
-    assert_eq!(
-        app.post(&attach, r#"{"role_ids": []}"#).await.error(),
-        (400, "invalid_value", "/role_ids")
-    );
-    assert_eq!(
-        app.post(&attach, r#"{"role_ids": [999]}"#).await.error(),
-        (400, "unknown_reference", "/role_ids/0")
-    );
-    app.delete(&format!("{attach}/{role}")).await.expect(200);
-    assert_eq!(app.delete(&format!("{attach}/{role}")).await.error().0, 404);
 }
 
 on_both_engines!(raise_ends_after_its_cycles);
