@@ -16,7 +16,8 @@ use crate::limits::money;
 /// One limit and what is left of it. Amounts are US dollars, tokens or requests, as `kind` says.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LimitReading {
-    /// What has the limit: `access_profile`, `virtual_key`, `team`, ….
+    /// What has the limit: `access_profile` (a copy of one), `virtual_key`, `team`, `business_unit`, `customer`,
+    /// `model_config` or `provider`.
     holder_kind: &'static str,
     holder_id: String,
     holder_name: String,

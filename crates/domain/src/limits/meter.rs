@@ -78,14 +78,11 @@ impl fmt::Display for MeterId {
 /// What kind of thing a limit belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HolderKind {
-    /// A holder's copy of an access profile.
+    /// A holder's copy of an access profile; the limits of its providers are its own, and those of a user are those of the
+    /// copies.
     AccessProfile,
-    /// A provider's entry inside a copy or key.
-    ProviderConfig,
     /// A virtual key.
     VirtualKey,
-    /// A user.
-    User,
     /// A team.
     Team,
     /// A business unit.
@@ -103,9 +100,7 @@ impl HolderKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessProfile => "access_profile",
-            Self::ProviderConfig => "provider_config",
             Self::VirtualKey => "virtual_key",
-            Self::User => "user",
             Self::Team => "team",
             Self::BusinessUnit => "business_unit",
             Self::Customer => "customer",
