@@ -63,6 +63,39 @@ impl Target {
     }
 }
 
+/// Which rows of a block a filter lets through.
+struct Sieve<'a> {
+    filter: &'a LogFilter,
+    /// Those that subjects and targets of these numbers have.
+    subjects: Vec<bool>,
+    targets: Vec<bool>,
+}
+
+impl<'a> Sieve<'a> {
+    fn of(block: &Block, filter: &'a LogFilter) -> Self {
+        Self {
+            filter,
+            subjects: block.subjects.iter().map(|it| it.is_of(filter)).collect(),
+            targets: block.targets.iter().map(|it| it.is_of(filter)).collect(),
+        }
+    }
+
+    /// Whether it lets no row through, whatever the rows are.
+    fn is_closed(&self) -> bool {
+        !self.subjects.contains(&true) || !self.targets.contains(&true)
+    }
+
+    fn lets_through(&self, row: &Row) -> bool {
+        let filter = self.filter;
+        self.subjects[row.subject]
+            && self.targets[row.target]
+            && filter.from.is_none_or(|from| row.at >= from)
+            && filter.to.is_none_or(|to| row.at < to)
+            && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
+            && (filter.is_shadowed).is_none_or(|wanted| row.shadow.is_some() == wanted)
+    }
+}
+
 /// A request, with what repeats as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Row {
@@ -106,7 +139,7 @@ pub(crate) struct Bounds {
     pub(crate) request: (RequestId, RequestId),
 }
 
-/// A request of a block that a filter lets through.
+/// A request of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Match {
     /// When it was admitted.
@@ -138,28 +171,14 @@ impl Block {
         }))
     }
 
-    /// The requests that `filter` lets through.
-    pub(crate) fn matches(&self, filter: &LogFilter) -> Vec<Match> {
-        let subjects: Vec<bool> = self.subjects.iter().map(|it| it.is_of(filter)).collect();
-        let targets: Vec<bool> = self.targets.iter().map(|it| it.is_of(filter)).collect();
-        let from = filter.from.unwrap_or(Timestamp::MIN);
-        self.rows
-            .iter()
-            .zip(0..)
-            .filter(|(row, _)| {
-                row.at >= from
-                    && filter.to.is_none_or(|to| row.at < to)
-                    && subjects[row.subject]
-                    && targets[row.target]
-                    && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
-                    && (filter.is_shadowed).is_none_or(|wanted| row.shadow.is_some() == wanted)
-            })
-            .map(|(row, place)| Match {
-                at: row.at,
-                request: row.request,
-                place,
-            })
-            .collect()
+    /// Where its requests stand.
+    pub(crate) fn matches(&self) -> Vec<Match> {
+        let matches = self.rows.iter().zip(0..).map(|(row, place)| Match {
+            at: row.at,
+            request: row.request,
+            place,
+        });
+        matches.collect()
     }
 
     /// The request that was found at this place.

@@ -144,19 +144,17 @@ const MOST_TAKEN: usize = 1_000;
 /// The requests in a few blocks that `filter` lets through; of each block, the newest `most` come along.
 pub(super) async fn matches(
     db: &mut Db<'_>,
-    places: &[Place],
+    ids: impl IntoIterator<Item = i64>,
     filter: &LogFilter,
     most: usize,
 ) -> Result<Matching> {
     let mut statement = query("select id, content from request_log_blocks where id in ");
-    statement.push_list(places.iter().map(|place| place.id));
+    statement.push_list(ids);
     let mut matching = Matching::default();
     for row in db.rows(statement).await? {
         let id = row.get("id")?;
-        let Some(block) = Block::decode_for(&row.get::<Vec<u8>>("content")?, filter)? else {
-            continue;
-        };
-        let mut matches = block.matches(filter);
+        let block = Block::decode_for(&row.get::<Vec<u8>>("content")?, filter)?;
+        let mut matches = block.matches();
         matching.amount += matches.len() as u64;
         keep_newest(&mut matches, most, |it| (it.at, it.request));
         matching.newest.extend(matches.into_iter().map(|it| Found {

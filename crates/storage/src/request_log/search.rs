@@ -185,6 +185,10 @@ async fn newest_of(
         return Ok((Vec::new(), 0));
     };
     let filter = filter.within(*from, *to);
+    if let Some(mut found) = all_of(db, &filter, &group, needed).await? {
+        sort(&mut found);
+        return Ok((found, 0));
+    }
     let mut places = match group.blocks {
         Some(blocks) => blocks::places(db, blocks).await?,
         None => blocks::overlapping(db, time.reach, &times, &filter).await?,
@@ -202,7 +206,8 @@ async fn newest_of(
         let (piece, later) = rest.split_at(rest.len().min(pieces));
         rest = later;
         pieces *= 2;
-        let matching = blocks::matches(db, piece, &filter, needed).await?;
+        let ids = piece.iter().map(|place| place.id);
+        let matching = blocks::matches(db, ids, &filter, needed).await?;
         seen += matching.amount;
         found.extend(matching.newest);
         blocks::keep_newest(&mut found, needed, |it| (it.at, it.request));
@@ -213,8 +218,29 @@ async fn newest_of(
             break;
         }
     }
-    found.sort_unstable_by_key(|it| Reverse((it.at, it.request)));
+    sort(&mut found);
     Ok((found, passed))
+}
+
+/// All requests of a group whose blocks are known, when all are needed and the blocks are not too many to open at once.
+async fn all_of(
+    db: &mut Db<'_>,
+    filter: &LogFilter,
+    group: &Group,
+    needed: u64,
+) -> Result<Option<Vec<Found>>> {
+    let blocks = (group.blocks.as_ref()).filter(|blocks| blocks.len() <= blocks::MOST_AT_ONCE);
+    let Some(blocks) = blocks.filter(|_| group.requests.is_some_and(|it| it <= needed)) else {
+        return Ok(None);
+    };
+    let most = usize::try_from(needed).unwrap_or(usize::MAX);
+    let matching = blocks::matches(db, blocks.iter().copied(), filter, most).await?;
+    Ok(Some(matching.newest))
+}
+
+/// The newest first.
+fn sort(found: &mut [Found]) {
+    found.sort_unstable_by_key(|it| Reverse((it.at, it.request)));
 }
 
 /// Takes away what the newest `skip` requests have whole, so that it need not be read, and says how many requests that is.
@@ -274,7 +300,8 @@ async fn count_read(db: &mut Db<'_>, reach: Reach, filter: &LogFilter) -> Result
         .partition(is_whole);
     let mut amount = whole.iter().map(|place| place.requests).sum();
     for piece in parts.chunks(blocks::MOST_AT_ONCE) {
-        amount += blocks::matches(db, piece, filter, 0).await?.amount;
+        let ids = piece.iter().map(|place| place.id);
+        amount += blocks::matches(db, ids, filter, 0).await?.amount;
     }
     Ok(amount)
 }

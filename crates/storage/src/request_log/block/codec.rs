@@ -8,7 +8,7 @@ use tollgate_domain::usage::{ServiceTier, TokenUsage};
 use tollgate_domain::{ErrorKind, Timestamp, Usd};
 
 use super::wire::{COLUMN, Reader, Writer};
-use super::{Block, Row, Subject, Target};
+use super::{Block, Row, Sieve, Subject, Target};
 use crate::error::Result;
 use crate::request_log::LogFilter;
 use crate::sql::corrupt;
@@ -83,21 +83,19 @@ impl Block {
     /// Reads what [`Self::encode`] wrote.
     pub(crate) fn decode(content: &[u8]) -> Result<Self> {
         let (mut block, mut from) = Self::decode_head(content)?;
-        block.decode_rows(&mut from)?;
+        block.decode_rows(&mut from, None)?;
         Ok(block)
     }
 
-    /// As [`Self::decode`]; `None` when what the block lists says that `filter` lets none of its requests through.
-    pub(crate) fn decode_for(content: &[u8], filter: &LogFilter) -> Result<Option<Self>> {
+    /// As [`Self::decode`], with those requests only that `filter` lets through. A block that has none is mostly told by
+    /// its head.
+    pub(crate) fn decode_for(content: &[u8], filter: &LogFilter) -> Result<Self> {
         let (mut block, mut from) = Self::decode_head(content)?;
-        let may_match = block.subjects.iter().any(|subject| subject.is_of(filter))
-            && block.targets.iter().any(|target| target.is_of(filter))
-            && (filter.is_shadowed != Some(true) || !block.shadows.is_empty());
-        if !may_match {
-            return Ok(None);
+        let sieve = Sieve::of(&block, filter);
+        if !sieve.is_closed() {
+            block.decode_rows(&mut from, Some(&sieve))?;
         }
-        block.decode_rows(&mut from)?;
-        Ok(Some(block))
+        Ok(block)
     }
 
     /// What the rows name; they are still to be read.
@@ -128,15 +126,20 @@ impl Block {
         Ok((block, from))
     }
 
-    fn decode_rows(&mut self, from: &mut Reader<'_>) -> Result<()> {
+    /// Reads all rows, and keeps those that `sieve` lets through.
+    fn decode_rows(&mut self, from: &mut Reader<'_>, sieve: Option<&Sieve<'_>>) -> Result<()> {
         let rows = from.count()?;
-        self.rows.reserve_exact(rows);
+        if sieve.is_none() {
+            self.rows.reserve_exact(rows);
+        }
         let mut last = Timestamp::from_micros(0);
         for _ in 0..rows {
             let row = read_row(from, last)?;
             self.check(&row)?;
             last = row.at;
-            self.rows.push(row);
+            if sieve.is_none_or(|sieve| sieve.lets_through(&row)) {
+                self.rows.push(row);
+            }
         }
         from.end()
     }
