@@ -18,6 +18,7 @@ use tollgate_domain::provider::ProviderName;
 use tollgate_domain::usage::TokenUsage;
 use tollgate_domain::{Timestamp, Usd};
 
+use self::codec::RowHead;
 pub(crate) use self::filler::Filler;
 pub(crate) use self::kinds::Wanted;
 use super::{LogFilter, LoggedRequest};
@@ -85,14 +86,18 @@ impl<'a> Sieve<'a> {
         !self.subjects.contains(&true) || !self.targets.contains(&true)
     }
 
-    fn lets_through(&self, row: &Row) -> bool {
-        let filter = self.filter;
+    /// Whether it may let a row through that begins so.
+    fn may_let_through(&self, row: &RowHead) -> bool {
         self.subjects[row.subject]
             && self.targets[row.target]
-            && filter.from.is_none_or(|from| row.at >= from)
-            && filter.to.is_none_or(|to| row.at < to)
-            && filter.outcome.is_none_or(|outcome| row.outcome == outcome)
-            && (filter.is_shadowed).is_none_or(|wanted| row.shadow.is_some() == wanted)
+            && self.filter.from.is_none_or(|from| row.at >= from)
+            && self.filter.to.is_none_or(|to| row.at < to)
+    }
+
+    /// Whether it lets a row through, of which [`Self::may_let_through`] says that it may.
+    fn lets_through(&self, row: &Row) -> bool {
+        (self.filter.outcome).is_none_or(|outcome| row.outcome == outcome)
+            && (self.filter.is_shadowed).is_none_or(|wanted| row.shadow.is_some() == wanted)
     }
 }
 

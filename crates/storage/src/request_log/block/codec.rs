@@ -134,9 +134,15 @@ impl Block {
         }
         let mut last = Timestamp::from_micros(0);
         for _ in 0..rows {
-            let row = read_row(from, last)?;
-            self.check(&row)?;
-            last = row.at;
+            let head = read_row_head(from, last)?;
+            self.check(&head)?;
+            last = head.at;
+            if sieve.is_some_and(|sieve| !sieve.may_let_through(&head)) {
+                skip_row_rest(from)?;
+                continue;
+            }
+            let row = read_row_rest(from, &head)?;
+            self.check_rest(&row)?;
             if sieve.is_none_or(|sieve| sieve.lets_through(&row)) {
                 self.rows.push(row);
             }
@@ -145,16 +151,22 @@ impl Block {
     }
 
     /// What a row names must be there.
-    fn check(&self, row: &Row) -> Result<()> {
-        let is_whole = row.subject < self.subjects.len()
-            && row.target < self.targets.len()
-            && (row.error_code).is_none_or(|code| code < self.error_codes.len())
-            && (row.shadow).is_none_or(|shadow| shadow < self.shadows.len());
-        if is_whole {
-            Ok(())
-        } else {
-            Err(corrupt(COLUMN, "a request names what is not there"))
-        }
+    fn check(&self, row: &RowHead) -> Result<()> {
+        named(row.subject < self.subjects.len() && row.target < self.targets.len())
+    }
+
+    fn check_rest(&self, row: &Row) -> Result<()> {
+        let has_code = (row.error_code).is_none_or(|code| code < self.error_codes.len());
+        let has_shadow = (row.shadow).is_none_or(|shadow| shadow < self.shadows.len());
+        named(has_code && has_shadow)
+    }
+}
+
+fn named(is_there: bool) -> Result<()> {
+    if is_there {
+        Ok(())
+    } else {
+        Err(corrupt(COLUMN, "a request names what is not there"))
     }
 }
 
@@ -288,17 +300,49 @@ fn write_row(to: &mut Writer, row: &Row, last: Timestamp) {
     write_tokens(to, &row.usage);
 }
 
-fn read_row(from: &mut Reader<'_>, last: Timestamp) -> Result<Row> {
-    let request = RequestId::from_uuid(from.uuid()?);
-    let at = after(last, from.signed()?);
-    let (subject, target) = (from.small()?, from.small()?);
+/// What a row begins with, which most filters need no more of.
+pub(super) struct RowHead {
+    request: RequestId,
+    pub(super) at: Timestamp,
+    pub(super) subject: usize,
+    pub(super) target: usize,
+}
+
+fn read_row_head(from: &mut Reader<'_>, last: Timestamp) -> Result<RowHead> {
+    Ok(RowHead {
+        request: RequestId::from_uuid(from.uuid()?),
+        at: after(last, from.signed()?),
+        subject: from.small()?,
+        target: from.small()?,
+    })
+}
+
+/// Goes past what [`read_row_rest`] reads.
+fn skip_row_rest(from: &mut Reader<'_>) -> Result<()> {
+    let flags = from.byte()?;
+    let has = |flag| usize::from(flags & flag != 0);
+    let _outcome = from.byte()?;
+    let optional = has(row_flag::FIRST_BYTE)
+        + has(row_flag::RESOLVED)
+        + has(row_flag::ERROR_CODE)
+        + has(row_flag::SHADOW);
+    from.skip_numbers(7 + optional)?;
+    if has(row_flag::TIER) > 0 {
+        from.byte()?;
+    }
+    let kinds = from.byte()?;
+    from.skip_numbers(kinds.count_ones() as usize)
+}
+
+fn read_row_rest(from: &mut Reader<'_>, head: &RowHead) -> Result<Row> {
+    let at = head.at;
     let flags = from.byte()?;
     let has = |flag| flags & flag != 0;
     Ok(Row {
-        request,
+        request: head.request,
         at,
-        subject,
-        target,
+        subject: head.subject,
+        target: head.target,
         is_stream: has(row_flag::STREAM),
         is_bound: has(row_flag::BOUND),
         outcome: Outcome::from_code(from.byte()?)

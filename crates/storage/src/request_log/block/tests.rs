@@ -164,6 +164,55 @@ fn block_cut_anywhere_is_damaged_and_no_panic() {
 }
 
 #[test]
+fn requests_that_a_filter_lets_through_are_those_that_are_read() {
+    let block = filled(0..100);
+    let of = |number: u64| entry(number).facts;
+    let filters = [
+        LogFilter::default(),
+        LogFilter {
+            key: Some(of(3).key),
+            ..LogFilter::default()
+        },
+        LogFilter {
+            user: of(4).user,
+            outcome: Some(Outcome::ALL[4]),
+            ..LogFilter::default()
+        },
+        LogFilter {
+            model: Some(of(2).model),
+            is_shadowed: Some(true),
+            ..LogFilter::default()
+        },
+        LogFilter {
+            from: Some(of(40).at),
+            to: Some(of(20).at),
+            is_shadowed: Some(false),
+            ..LogFilter::default()
+        },
+        LogFilter {
+            model: Some("none".to_owned()),
+            ..LogFilter::default()
+        },
+    ];
+    for (filter, is_any) in filters.iter().zip([true, true, true, true, true, false]) {
+        let is_let_through = |logged: &LoggedRequest| {
+            let facts = &logged.entry.facts;
+            filter.from.is_none_or(|from| facts.at >= from)
+                && filter.to.is_none_or(|to| facts.at < to)
+                && filter.key.is_none_or(|key| facts.key == key)
+                && (filter.user).is_none_or(|user| facts.user == Some(user))
+                && (filter.model.as_ref()).is_none_or(|model| facts.model == *model)
+                && (filter.outcome).is_none_or(|outcome| logged.entry.ending.outcome == outcome)
+                && (filter.is_shadowed).is_none_or(|wanted| facts.shadow.is_some() == wanted)
+        };
+        let expected: Vec<_> = block.requests().filter(is_let_through).collect();
+        assert_eq!(!expected.is_empty(), is_any, "{filter:?}");
+        let read = Block::decode_for(&block.encode(), filter).unwrap();
+        assert_eq!(read.requests().collect::<Vec<_>>(), expected, "{filter:?}");
+    }
+}
+
+#[test]
 fn corrected_request_says_so_and_others_do_not_change() {
     let mut block = filled(1..6);
     let id = entry(3).facts.request;

@@ -79,6 +79,18 @@ impl<'a> Reader<'a> {
         Err(corrupt(COLUMN, "a number has no end, or is too large"))
     }
 
+    /// Goes past numbers without looking at them.
+    pub(super) fn skip_numbers(&mut self, amount: usize) -> Result<()> {
+        if amount == 0 {
+            return Ok(());
+        }
+        let mut ends = (1..).zip(self.0).filter(|(_, byte)| **byte & 0x80 == 0);
+        let Some((length, _)) = ends.nth(amount - 1) else {
+            return Err(corrupt(COLUMN, "a number has no end"));
+        };
+        self.take(length).map(drop)
+    }
+
     pub(super) fn signed(&mut self) -> Result<i64> {
         let value = self.unsigned()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
@@ -140,6 +152,14 @@ mod tests {
         }
         assert_eq!(reader.unsigned().unwrap(), u64::MAX);
         reader.end().unwrap();
+        let mut skipper = Reader(&writer.0);
+        for _ in numbers {
+            skipper.skip_numbers(0).unwrap();
+            skipper.skip_numbers(3).unwrap();
+            skipper.skip_numbers(1).unwrap();
+        }
+        assert_eq!(skipper.unsigned().unwrap(), u64::MAX);
+        assert!(skipper.skip_numbers(1).is_err());
     }
 
     #[test]
