@@ -52,6 +52,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut table = Table::default();
     litellm::add(&litellm, &mut table).context("convert the data of `litellm`")?;
     genai::add(&genai, GENAI.date, &mut table).context("convert the data of `genai-prices`")?;
+    table.complete_audio();
 
     let path = shell::root().join(TABLE);
     fs::write(&path, table.render(&[&LITELLM, &GENAI]))
