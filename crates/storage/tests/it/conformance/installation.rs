@@ -125,6 +125,19 @@ async fn a_checkpoint_brings_what_was_written_into_the_file() {
     store.close().await;
 }
 
+/// Compiled with it, an idle connection keeps the cache of one that works.
+#[tokio::test]
+async fn connections_share_no_cache() {
+    let fixture = Fixture::sqlite().await;
+    let shares = "select cast(sqlite_compileoption_used('ENABLE_MEMORY_MANAGEMENT') as text)";
+    assert_eq!(
+        fixture.read_text(shares).await,
+        "0",
+        "`LIBSQLITE3_FLAGS` of `.cargo/config.toml` did not reach the build"
+    );
+    fixture.store.close().await;
+}
+
 #[tokio::test]
 async fn postgres_needs_no_checkpoint() {
     let fixture = Fixture::postgres().await;
