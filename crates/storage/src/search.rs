@@ -18,6 +18,8 @@ const COMMON: i64 = 500;
 const INDEXED_CHARS: usize = 512;
 /// Only so many pieces of a wanted text are looked at, and as many again.
 const LOOKED_AT: usize = 64;
+/// So few pieces are counted all at once. Of more, those are counted first that say the most.
+const COUNTED_AT_ONCE: usize = 8;
 /// With one rare piece, what has it is asked for so many others before its row is read. Four that lie side by side are
 /// twelve letters, which few rows share by chance.
 const ASKED_FOR: usize = 4;
@@ -151,7 +153,10 @@ pub(crate) async fn plan(
     let Some(wanted) = lowered(wanted) else {
         return Ok(None);
     };
-    let (apart, others) = pieces(&wanted);
+    let (mut apart, mut others) = pieces(&wanted);
+    if apart.len() + others.len() <= COUNTED_AT_ONCE {
+        apart.append(&mut others);
+    }
     let mut rare = rarest(db, kind, &apart).await?;
     if rare.is_empty() {
         rare = rarest(db, kind, &others).await?;
