@@ -7,6 +7,7 @@
 pub(crate) mod block;
 pub(crate) mod blocks;
 pub(crate) mod convert;
+mod names;
 mod search;
 pub mod stats;
 pub(crate) mod sums;
@@ -44,8 +45,32 @@ pub struct LogFilter {
     /// Only those, or only others, that a profile in shadow mode would have refused. The sums do not know it, so the log of
     /// the whole time is looked through.
     pub is_shadowed: Option<bool>,
-    /// With this in the provider's or model's name, regardless of case.
+    /// With this in a name, regardless of case.
     pub search: Option<String>,
+    /// In which names.
+    pub search_in: SearchIn,
+}
+
+/// Where a part of a name is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SearchIn {
+    /// In the provider's and the model's; either is enough.
+    #[default]
+    ProvidersAndModels,
+    /// In the provider's.
+    Providers,
+    /// In the model's.
+    Models,
+}
+
+impl SearchIn {
+    const fn has_providers(self) -> bool {
+        !matches!(self, Self::Models)
+    }
+
+    const fn has_models(self) -> bool {
+        !matches!(self, Self::Providers)
+    }
 }
 
 /// A row of the request log.
@@ -92,13 +117,17 @@ pub async fn list(
     filter: &LogFilter,
     page: PageRequest,
 ) -> Result<Vec<LoggedRequest>> {
-    search::list(&mut db.into(), filter, page).await
+    let db = &mut db.into();
+    let filter = names::narrowed(db, filter).await?;
+    search::list(db, &filter, page).await
 }
 
 /// How many requests `filter` lets through. Whole hours are read from the sums and only what is left at either
 /// end from the log, so that a long log is not counted.
 pub async fn count(db: impl Into<Db<'_>>, filter: &LogFilter) -> Result<u64> {
-    search::count(&mut db.into(), filter).await
+    let db = &mut db.into();
+    let filter = names::narrowed(db, filter).await?;
+    search::count(db, &filter).await
 }
 
 /// Removes requests that were admitted before `before`, at most `limit`; sums and counters stay. Returns how many;

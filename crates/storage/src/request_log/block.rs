@@ -58,8 +58,9 @@ impl Target {
             && (filter.model.as_ref()).is_none_or(|model| self.model == *model)
             && (filter.search.as_ref()).is_none_or(|wanted| {
                 let wanted = wanted.trim().to_lowercase();
-                self.provider.as_str().contains(&wanted)
-                    || self.model.to_lowercase().contains(&wanted)
+                let is_in = filter.search_in;
+                is_in.has_providers() && self.provider.as_str().contains(&wanted)
+                    || is_in.has_models() && self.model.to_lowercase().contains(&wanted)
             })
     }
 }

@@ -6,7 +6,7 @@
 
 use tollgate_domain::Timestamp;
 
-use super::LogFilter;
+use super::{LogFilter, SearchIn};
 use crate::error::Result;
 use crate::search;
 use crate::sql::{Query, query};
@@ -148,16 +148,17 @@ impl Split {
 
     /// The coarsest that `filter` can be asked of, and that tells apart by `by`.
     pub(super) fn of(filter: &LogFilter, by: Option<Dimension>) -> Self {
+        let searched = |is_in: bool| filter.search.is_some() && is_in;
         let asked = [
             (filter.key.is_some(), Dimension::Key),
             (filter.user.is_some(), Dimension::User),
             (filter.profile.is_some(), Dimension::Profile),
             (
-                filter.provider.is_some() || filter.search.is_some(),
+                filter.provider.is_some() || searched(filter.search_in.has_providers()),
                 Dimension::Provider,
             ),
             (
-                filter.model.is_some() || filter.search.is_some(),
+                filter.model.is_some() || searched(filter.search_in.has_models()),
                 Dimension::Model,
             ),
             (filter.outcome.is_some(), Dimension::Outcome),
@@ -389,7 +390,12 @@ pub(crate) fn push_dimensions(query: &mut Query, filter: &LogFilter) {
         }
     }
     if let Some(pattern) = search::pattern(filter.search.as_deref()) {
-        search::push_any(query, &["provider", "lower(model)"], &pattern);
+        let names: &[&str] = match filter.search_in {
+            SearchIn::ProvidersAndModels => &["provider", "lower(model)"],
+            SearchIn::Providers => &["provider"],
+            SearchIn::Models => &["lower(model)"],
+        };
+        search::push_any(query, names, &pattern);
     }
 }
 
@@ -466,5 +472,15 @@ mod tests {
             Split::Everything
         );
         assert_eq!(Split::of(&searched, None), Split::Anonymous);
+        for (search_in, split) in [
+            (SearchIn::Providers, Split::Provider),
+            (SearchIn::Models, Split::Model),
+        ] {
+            let searched = LogFilter {
+                search_in,
+                ..searched.clone()
+            };
+            assert_eq!(Split::of(&searched, None), split);
+        }
     }
 }

@@ -5,20 +5,26 @@
 //! bytes of a block instead of all of it. It is stored, so neither the hash nor the places of the bits may change: another
 //! way is another version.
 
+use std::collections::BTreeSet;
+
 use tollgate_domain::accounting::Outcome;
 use tollgate_domain::ids::{ProfileId, UserId, VirtualKeyId};
 
 use super::Block;
 use crate::request_log::LogFilter;
 
-/// The first byte. A block whose kinds are of another version is opened.
-const VERSION: u8 = 1;
+/// The first byte, without keys and models together, and with them. A block whose kinds are of another version is opened.
+const SINGLE: u8 = 1;
+const TOGETHER: u8 = 2;
 /// With four bits set for each kind, one block in eighty is opened in vain.
 const BITS_PER_KIND: usize = 10;
 const SET_PER_KIND: u64 = 4;
 /// As much as SQLite keeps inside of an index page. That is enough for 700 kinds; blocks with more are opened in vain more
 /// often.
 const MOST_BYTES: usize = 896;
+/// Keys and models together are left out where they leave no more bits than this for each kind: one block in forty is opened
+/// in vain then.
+const FEWEST_BITS_PER_KIND: usize = 8;
 
 /// One thing that requests can be told apart by, as a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +57,12 @@ impl Kind {
 
     fn of_shadowed(is_shadowed: bool) -> Self {
         Self::hash(6, &[u8::from(is_shadowed)])
+    }
+
+    /// Both at once: most blocks have most keys and most models, and few have the two in one request.
+    fn of_key_and_model(key: VirtualKeyId, model: &str) -> Self {
+        let value: Vec<u8> = [key.uuid().as_bytes(), model.as_bytes()].concat();
+        Self::hash(7, &value)
     }
 
     /// FNV-1a, whose bits are then spread over the whole number.
@@ -100,11 +112,21 @@ impl Block {
             |wanted: &bool| self.rows.iter().any(|row| row.shadow.is_some() == *wanted);
         let shadowed = [true, false].into_iter().filter(has_shadowed);
         kinds.extend(shadowed.map(Kind::of_shadowed));
+        let pairs: BTreeSet<_> = (self.rows.iter())
+            .map(|row| (row.subject, row.target))
+            .collect();
+        let has_room = (kinds.len() + pairs.len()) * FEWEST_BITS_PER_KIND <= MOST_BYTES * 8;
+        let version = if has_room { TOGETHER } else { SINGLE };
+        if has_room {
+            kinds.extend(pairs.into_iter().map(|(subject, target)| {
+                Kind::of_key_and_model(self.subjects[subject].key, &self.targets[target].model)
+            }));
+        }
         kinds.sort_unstable();
         kinds.dedup();
         let bytes = (kinds.len() * BITS_PER_KIND).div_ceil(8).min(MOST_BYTES);
         let mut content = vec![0; 1 + bytes];
-        content[0] = VERSION;
+        content[0] = version;
         for kind in kinds {
             for (byte, bit) in kind.bits(bytes) {
                 content[1 + byte] |= bit;
@@ -116,7 +138,10 @@ impl Block {
 
 /// What every request has that a filter lets through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Wanted(Vec<Kind>);
+pub(crate) struct Wanted {
+    kinds: Vec<Kind>,
+    key_and_model: Option<Kind>,
+}
 
 impl Wanted {
     pub(crate) fn by(filter: &LogFilter) -> Self {
@@ -129,19 +154,26 @@ impl Wanted {
             filter.outcome.map(Kind::of_outcome),
             filter.is_shadowed.map(Kind::of_shadowed),
         ];
-        Self(kinds.into_iter().flatten().collect())
+        let key_and_model = filter.key.zip(filter.model.as_deref());
+        Self {
+            kinds: kinds.into_iter().flatten().collect(),
+            key_and_model: key_and_model.map(|(key, model)| Kind::of_key_and_model(key, model)),
+        }
     }
 
     /// Whether every block may have such requests.
     pub(crate) const fn is_anything(&self) -> bool {
-        self.0.is_empty()
+        self.kinds.is_empty()
     }
 
     /// Whether a block may have such requests, by its [`Block::kinds`]; earlier releases wrote none.
     pub(crate) fn may_be_in(&self, kinds: Option<&[u8]>) -> bool {
-        match kinds {
-            Some([VERSION, bits @ ..]) => self.0.iter().all(|kind| kind.is_in(bits)),
-            _ => true,
-        }
+        let (bits, together) = match kinds {
+            Some([SINGLE, bits @ ..]) => (bits, None),
+            Some([TOGETHER, bits @ ..]) => (bits, self.key_and_model),
+            _ => return true,
+        };
+        let is_in = |kind: Kind| kind.is_in(bits);
+        together.is_none_or(is_in) && self.kinds.iter().copied().all(is_in)
     }
 }

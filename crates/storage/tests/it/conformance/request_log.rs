@@ -153,7 +153,26 @@ fn filters() -> Vec<LogFilter> {
             ..everything()
         },
         LogFilter {
+            key: Some(key_id(1)),
+            model: Some("model-2".to_owned()),
+            ..everything()
+        },
+        LogFilter {
             search: Some("DEL-1".to_owned()),
+            ..everything()
+        },
+        // Of some providers' names alone, and of all models' besides.
+        LogFilter {
+            search: Some("RAR".to_owned()),
+            ..everything()
+        },
+        LogFilter {
+            search: Some("e".to_owned()),
+            key: Some(key_id(0)),
+            ..everything()
+        },
+        LogFilter {
+            search: Some("nobody".to_owned()),
             ..everything()
         },
         LogFilter {

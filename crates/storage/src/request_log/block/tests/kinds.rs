@@ -129,8 +129,8 @@ fn mistaken_for(block: &Block) -> usize {
 #[test]
 fn few_blocks_are_opened_in_vain() {
     for (block, most_bytes, most) in [
-        (varied(1, 1), 10, 30),
-        (varied(100, 8), 280, 30),
+        (varied(1, 1), 12, 30),
+        (varied(100, 8), 540, 30),
         (varied(300, 60), 850, 30),
         (varied(512, 8), 897, 80),
     ] {
@@ -141,10 +141,27 @@ fn few_blocks_are_opened_in_vain() {
 }
 
 #[test]
+fn keys_and_models_are_known_together_while_there_is_room() {
+    let of = |block: &Block, key: u128, model: &str| {
+        let filter = LogFilter {
+            key: Some(VirtualKeyId::from_uuid(Uuid::from_u128(key))),
+            model: Some(model.to_owned()),
+            ..LogFilter::default()
+        };
+        Wanted::by(&filter).may_be_in(Some(&block.kinds()))
+    };
+    let few = varied(8, 8);
+    assert!(of(&few, 1, "model-1"));
+    assert!(!of(&few, 1, "model-2"), "each is there, and not together");
+    let many = varied(512, 8);
+    assert!(of(&many, 1, "model-1") && of(&many, 1, "model-2"));
+}
+
+#[test]
 fn kinds_of_a_block_are_stored_so_they_do_not_change() {
     let kinds = filled(0..3).kinds();
     let hex: Vec<String> = kinds.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex.concat(), "01004a66c6a91d80024dc0a21cb00001d4d60404");
+    assert_eq!(hex.concat(), "02004833ccd0a439012c40258089a501ba04419477990003");
 }
 
 #[test]
@@ -154,7 +171,8 @@ fn blocks_whose_kinds_say_nothing_are_opened() {
     for (kinds, may_be) in [
         (None, true),
         (Some(&[][..]), true),
-        (Some(&[2, 0, 0]), true),
+        (Some(&[3, 0, 0]), true),
+        (Some(&[2, 0, 0]), false),
         (Some(&[1, 0, 0]), false),
         (Some(&none), true),
     ] {
