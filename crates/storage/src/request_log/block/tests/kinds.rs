@@ -161,7 +161,10 @@ fn keys_and_models_are_known_together_while_there_is_room() {
 fn kinds_of_a_block_are_stored_so_they_do_not_change() {
     let kinds = filled(0..3).kinds();
     let hex: Vec<String> = kinds.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex.concat(), "02004833ccd0a439012c40258089a501ba04419477990003");
+    assert_eq!(
+        hex.concat(),
+        "02004833ccd0a439012c40258089a501ba04419477990003"
+    );
 }
 
 #[test]
