@@ -6,8 +6,6 @@ import pathlib
 import sqlite3
 import subprocess
 
-from postgres import program
-
 TEAMS = ("atlas", "borealis", "cobalt", "delta", "ember", "fjord", "garnet", "harbor", "indigo", "juniper")
 TEMPLATES = ("access_profiles", "access_profile_versions", "users", "virtual_keys")
 # The same statements as in the migration that made the table.
@@ -135,8 +133,7 @@ class PostgresDatabase:
 
     def __init__(self, server, name):
         self.url = server.database(name)
-        self.psql = [program("psql"), "-h", "127.0.0.1", "-p", str(server.port), "-U", "tollgate", "-d", name,
-                     "-v", "ON_ERROR_STOP=1", "-qAt"]
+        self.psql = server.psql(name)
 
     def query(self, statement):
         return subprocess.run([*self.psql, "-c", statement], check=True, capture_output=True, text=True).stdout

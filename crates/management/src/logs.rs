@@ -10,7 +10,7 @@ use tollgate_domain::Timestamp;
 use tollgate_domain::accounting::Outcome;
 use tollgate_domain::ids::{ProfileId, UserId, VirtualKeyId};
 use tollgate_domain::provider::ProviderName;
-use tollgate_storage::request_log::{LogFilter, LoggedRequest, SearchIn};
+use tollgate_storage::request_log::{LogFilter, LoggedRequest};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
@@ -181,7 +181,6 @@ impl LogQuery {
             provider: parse_query::<ProviderName>(self.provider.as_deref(), "provider")?,
             model: self.model.clone(),
             search: self.search.clone(),
-            search_in: SearchIn::default(),
             is_shadowed: self.shadowed,
             outcome: match self.outcome.as_deref() {
                 None => None,
@@ -192,6 +191,7 @@ impl LogQuery {
                     )
                 })?),
             },
+            ..LogFilter::default()
         })
     }
 }

@@ -1,4 +1,4 @@
-//! From a recorded answer to dollars: the adapter's kinds, at the prices that the vendor published.
+//! From an answer to dollars: the adapter's kinds, at the prices that the vendor published.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use tollgate_llm::usage::{self, UsageFormat};
 
 use crate::golden::folder;
 
-/// Recorded answer, provider, model, and what it costs, summed up by hand from the vendor's page.
+/// Answer, provider, model, and what it costs, summed up by hand from the vendor's page.
 ///
 /// Sums are in millionths of a dollar: tokens of a kind times dollars for a million of them.
 const COSTS: [(&str, &str, &str, &str, &str); 7] = [
@@ -74,18 +74,18 @@ const COSTS: [(&str, &str, &str, &str, &str); 7] = [
     ),
 ];
 
-fn usage_of(kind: &str, format: UsageFormat, recorded: Vec<u8>) -> Option<TokenUsage> {
+fn usage_of(kind: &str, format: UsageFormat, answer: Vec<u8>) -> Option<TokenUsage> {
     if kind == "bodies" {
-        return usage::from_body(format, &recorded);
+        return usage::from_body(format, &answer);
     }
     let mut meter = StreamMeter::new(format, false);
-    meter.push(&Bytes::from(recorded));
+    meter.push(&Bytes::from(answer));
     meter.finish();
     meter.summary().usage
 }
 
 #[test]
-fn recorded_answers_cost_what_their_vendors_ask() {
+fn answers_cost_what_their_vendors_ask() {
     for (kind, file, name, model, expected) in COSTS {
         let (vendor, file) = file.split_once('/').unwrap();
         let provider_kind = match vendor {
@@ -93,8 +93,8 @@ fn recorded_answers_cost_what_their_vendors_ask() {
             "gemini" => ProviderType::Gemini,
             _ => ProviderType::OpenAi,
         };
-        let recorded = fs::read(folder(kind, vendor).join(file)).unwrap();
-        let usage = usage_of(kind, UsageFormat::of(provider_kind), recorded).unwrap();
+        let answer = fs::read(folder(kind, vendor).join(file)).unwrap();
+        let usage = usage_of(kind, UsageFormat::of(provider_kind), answer).unwrap();
         let provider = Provider {
             name: name.parse().unwrap(),
             kind: provider_kind,

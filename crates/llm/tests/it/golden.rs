@@ -1,4 +1,4 @@
-//! Recorded answers of real providers, and the usage that is read from them.
+//! Answers in the shapes that vendors document, and the usage that is read from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(crate) fn folder(kind: &str, format: &str) -> PathBuf {
 }
 
 #[test]
-fn usage_of_recorded_answers() {
+fn usage_of_answers() {
     for (name, format) in FORMATS {
         let folder = folder("bodies", name);
         for (case, body) in fixtures(&folder, "json") {

@@ -171,8 +171,8 @@ fn first_piece(blocks: usize, requests: Option<u64>, needed: u64) -> usize {
     usize::try_from(piece).unwrap_or(usize::MAX).max(1)
 }
 
-/// The newest requests in a group of hours, or of spans whose blocks are known, that `filter` lets through, at most `needed`, newest first; without some of the
-/// newest `skip`, whose number comes along.
+/// The newest requests in a group of hours, or of spans whose blocks are known, that `filter` lets through, at most
+/// `needed`, newest first; without some of the newest `skip`, whose number comes along.
 async fn newest_of(
     db: &mut Db<'_>,
     filter: &LogFilter,

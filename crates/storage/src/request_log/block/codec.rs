@@ -92,7 +92,8 @@ impl Block {
     pub(crate) fn decode_for(content: &[u8], filter: &LogFilter) -> Result<Self> {
         let (mut block, mut from) = Self::decode_head(content)?;
         let sieve = Sieve::of(&block, filter);
-        if !sieve.is_closed() {
+        let lacks_shadows = filter.is_shadowed == Some(true) && block.shadows.is_empty();
+        if !sieve.is_closed() && !lacks_shadows {
             block.decode_rows(&mut from, Some(&sieve))?;
         }
         Ok(block)
